@@ -1,0 +1,64 @@
+"""Analytics: counts an order in the sales figures, and takes it out of them."""
+
+from sqlalchemy import Connection
+from temporalio import activity
+
+from activities.reacting import Reporter, cancellation_of, placement_of
+from events.catalogue import SaleRecorded, SaleReversed
+from events.envelope import Event
+from events.subscriptions import Reaction
+from orders.model import Placement, Style
+from services.analytics import ANALYTICS, ON_ORDER_FAILED, ON_ORDER_PLACED, RECORD_SALE, REVERSE_SALE
+from services.service import Cancellation
+from stores import analytics as tables
+from stores.ledger import EffectKey, Ledger
+
+
+class AnalyticsActivities:
+    """Takes its database and tells what it did."""
+
+    def __init__(self, ledger: Ledger, reporter: Reporter) -> None:
+        self._ledger = ledger
+        self._reporter = reporter
+
+    @activity.defn(name=RECORD_SALE.activity)
+    def record_sale(self, placement: Placement) -> SaleRecorded:
+        """Add the order to the figures by day, country and product."""
+        order = placement.order
+
+        def record(db: Connection) -> SaleRecorded:
+            tables.record_sale(db, placement.style, order)
+            return SaleRecorded(
+                order_id=order.order_id,
+                day=order.placed_at.date().isoformat(),
+                country=order.country,
+                total_pence=order.total_pence,
+            )
+
+        key = _key(placement.style, order.order_id, "sale.recorded")
+        return self._ledger.perform(key, record, SaleRecorded, rehearsal=placement.rehearsal)
+
+    @activity.defn(name=REVERSE_SALE.activity)
+    def reverse_sale(self, cancellation: Cancellation) -> SaleReversed | None:
+        """Take the order out of the figures; None where it was not in them."""
+        style, order_id = cancellation.style, cancellation.order_id
+
+        def reverse(db: Connection) -> SaleReversed:
+            return SaleReversed(order_id=order_id, total_pence=tables.reverse_sale(db, style, order_id))
+
+        recorded, reversed_ = (_key(style, order_id, effect) for effect in ("sale.recorded", "sale.reversed"))
+        return self._ledger.undo(recorded, reversed_, reverse, SaleReversed)
+
+    @activity.defn(name=ON_ORDER_PLACED)
+    def on_order_placed(self, event: Event) -> Reaction:
+        """`order.placed` → `sale.recorded`."""
+        return self._reporter.tell(event, sale__recorded=self.record_sale(placement_of(event)))
+
+    @activity.defn(name=ON_ORDER_FAILED)
+    def on_order_failed(self, event: Event) -> Reaction:
+        """`shipment.failed`, `invoice.failed` → `sale.reversed`."""
+        return self._reporter.tell(event, sale__reversed=self.reverse_sale(cancellation_of(event)))
+
+
+def _key(style: Style, order_id: str, effect: str) -> EffectKey:
+    return EffectKey(style, order_id, ANALYTICS.name, effect)

@@ -1,0 +1,147 @@
+"""Marketing: confirms an order by mail and takes its buyer out of the campaign; tells of a cancellation and puts back.
+
+Each is an effect of its own, under a key of its own: a crash between two of them repeats neither.
+"""
+
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from temporalio import activity
+
+from activities.mailer import Mailer
+from activities.mails import cancellation_mail, confirmation_mail
+from activities.reacting import Reporter, cancellation_of, placement_of
+from events.catalogue import CampaignLeft, CampaignRejoined, CancellationSent, ConfirmationSent
+from events.envelope import Event
+from events.subscriptions import Reaction
+from orders.model import Placement, Style
+from services.marketing import (
+    MARKETING,
+    ON_ORDER_FAILED,
+    ON_ORDER_PLACED,
+    TELL_CUSTOMER,
+    THANK_CUSTOMER,
+    CustomerThanked,
+    CustomerTold,
+)
+from services.service import Cancellation
+from stores import marketing as tables
+from stores.ledger import EffectKey, Ledger
+
+SentMail = TypeVar("SentMail", ConfirmationSent, CancellationSent)
+
+
+class MarketingActivities:
+    """Takes its database and its mail server, and tells what it did."""
+
+    def __init__(self, ledger: Ledger, reporter: Reporter, mailer: Mailer) -> None:
+        self._ledger = ledger
+        self._reporter = reporter
+        self._mailer = mailer
+
+    @activity.defn(name=THANK_CUSTOMER.activity)
+    def thank_customer(self, placement: Placement) -> CustomerThanked:
+        """Send the confirmation, then stop the campaign from writing to a customer who has just bought."""
+        customer_id = placement.order.customer_id
+        if customer_id is None:
+            raise ValueError(f"order {placement.order.order_id} is a guest's; nobody is known to write to")
+        return CustomerThanked(
+            confirmation=self._send_confirmation(placement, customer_id),
+            campaign=self._leave_campaign(placement, customer_id),
+        )
+
+    @activity.defn(name=TELL_CUSTOMER.activity)
+    def tell_customer(self, cancellation: Cancellation) -> CustomerTold:
+        """Send the cancellation if a confirmation went out, and put the customer back if this order took them out."""
+        return CustomerTold(
+            cancellation=self._send_cancellation(cancellation), campaign=self._rejoin_campaign(cancellation)
+        )
+
+    @activity.defn(name=ON_ORDER_PLACED)
+    def on_order_placed(self, event: Event) -> Reaction:
+        """`order.placed` → `confirmation.sent`, `campaign.left`."""
+        thanked = self.thank_customer(placement_of(event))
+        return self._reporter.tell(event, confirmation__sent=thanked.confirmation, campaign__left=thanked.campaign)
+
+    @activity.defn(name=ON_ORDER_FAILED)
+    def on_order_failed(self, event: Event) -> Reaction:
+        """`shipment.failed`, `invoice.failed` → `cancellation.sent`, `campaign.rejoined`."""
+        told = self.tell_customer(cancellation_of(event))
+        return self._reporter.tell(event, cancellation__sent=told.cancellation, campaign__rejoined=told.campaign)
+
+    def _send_confirmation(self, placement: Placement, customer_id: str) -> ConfirmationSent:
+        key = _key(placement.style, placement.order.order_id, "confirmation.sent")
+        sent = self._ledger.recorded(key, ConfirmationSent)
+        if sent is not None:
+            return sent
+        mail = confirmation_mail(
+            placement.order, sender=self._mailer.sender, address=self._mailer.address_of(customer_id), key=str(key)
+        )
+        # A mail can't join the transaction: it goes out first. Should we die before the commit it goes out again, under
+        # the same Message-ID, by which the embedded server (and a careful recipient) drops it.
+        self._mailer.send(mail)
+        sent = ConfirmationSent(
+            order_id=placement.order.order_id, message_id=mail["Message-ID"], address=mail["To"]
+        )
+        return self._ledger.perform(
+            key, lambda db: self._note(db, key, sent), ConfirmationSent, rehearsal=placement.rehearsal
+        )
+
+    def _send_cancellation(self, cancellation: Cancellation) -> CancellationSent | None:
+        confirmed = _key(cancellation.style, cancellation.order_id, "confirmation.sent")
+        key = _key(cancellation.style, cancellation.order_id, "cancellation.sent")
+
+        def send(db: Connection) -> CancellationSent:
+            # Inside the transaction, as only there it is certain that a confirmation went out. A cancellation is rare,
+            # so holding the database for the length of one mail is affordable.
+            address = tables.confirmed_address(db, cancellation.style, cancellation.order_id)
+            mail = cancellation_mail(
+                cancellation.order_id, sender=self._mailer.sender, address=address, key=str(key)
+            )
+            self._mailer.send(mail)
+            return self._note(
+                db,
+                key,
+                CancellationSent(order_id=cancellation.order_id, message_id=mail["Message-ID"], address=address),
+            )
+
+        return self._ledger.undo(confirmed, key, send, CancellationSent)
+
+    def _leave_campaign(self, placement: Placement, customer_id: str) -> CampaignLeft | None:
+        if not tables.is_member(self._ledger.engine, customer_id):
+            return None
+        style, order_id = placement.style, placement.order.order_id
+
+        def leave(db: Connection) -> CampaignLeft:
+            tables.leave_campaign(db, style, order_id, customer_id)
+            return CampaignLeft(order_id=order_id, campaign=tables.CAMPAIGN, customer_id=customer_id)
+
+        return self._ledger.perform(
+            _key(style, order_id, "campaign.left"), leave, CampaignLeft, rehearsal=placement.rehearsal
+        )
+
+    def _rejoin_campaign(self, cancellation: Cancellation) -> CampaignRejoined | None:
+        style, order_id = cancellation.style, cancellation.order_id
+
+        def rejoin(db: Connection) -> CampaignRejoined:
+            customer_id = tables.rejoin_campaign(db, style, order_id)
+            return CampaignRejoined(order_id=order_id, campaign=tables.CAMPAIGN, customer_id=customer_id)
+
+        left, rejoined = (_key(style, order_id, effect) for effect in ("campaign.left", "campaign.rejoined"))
+        return self._ledger.undo(left, rejoined, rejoin, CampaignRejoined)
+
+    @staticmethod
+    def _note(db: Connection, key: EffectKey, sent: SentMail) -> SentMail:
+        tables.insert_mail(
+            db,
+            message_id=sent.message_id,
+            style=key.style,
+            order_id=key.order_id,
+            kind=key.effect,
+            address=sent.address,
+        )
+        return sent
+
+
+def _key(style: Style, order_id: str, effect: str) -> EffectKey:
+    return EffectKey(style, order_id, MARKETING.name, effect)

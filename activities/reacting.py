@@ -1,0 +1,65 @@
+"""How a service takes an event in, and tells what it did about it."""
+
+from datetime import UTC, datetime
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from events.bus import ROUTE
+from events.catalogue import OrderFailed
+from events.envelope import Event
+from events.subscriptions import Reaction, RoutedEvent, SubscriptionRegistry
+from orders.model import Order, Placement
+from services.service import Cancellation
+
+
+class Reporter:
+    """Tells the facts that follow from an event, routed to whoever wants to hear of them."""
+
+    def __init__(self, service: str, registry: SubscriptionRegistry) -> None:
+        self._source = f"orderlab/{service}"
+        self._registry = registry
+
+    def tell(self, cause: Event, **facts: BaseModel | None) -> Reaction:
+        """What a handler answers.
+
+        Args:
+            cause: the event that was handled.
+            facts: event type, with `__` for the dot, to what happened; None where it did not.
+        """
+        return Reaction(
+            events=tuple(
+                self._registry.route(
+                    cause.follow_up(
+                        name.replace("__", "."), source=self._source, time=datetime.now(UTC), data=fact
+                    )
+                )
+                for name, fact in facts.items()
+                if fact is not None
+            )
+        )
+
+
+class Routing:
+    """The bus worker's own activity: finds the recipients of a failure event."""
+
+    def __init__(self, registry: SubscriptionRegistry) -> None:
+        self._registry = registry
+
+    @activity.defn(name=ROUTE)
+    def route(self, event: Event) -> RoutedEvent:
+        """The event with those who subscribed to it."""
+        return self._registry.route(event)
+
+
+def placement_of(event: Event) -> Placement:
+    """The work that `order.placed` asks for: the same as the saga's."""
+    return Placement(style="choreography", order=Order.model_validate(event.data), rehearsal=event.rehearsal)
+
+
+def cancellation_of(event: Event) -> Cancellation:
+    """The compensation that a failure event asks for: the same as the saga's."""
+    failed = OrderFailed.model_validate(event.data)
+    return Cancellation(
+        style="choreography", order_id=failed.order_id, reason=failed.reason, rehearsal=event.rehearsal
+    )

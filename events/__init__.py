@@ -1,0 +1,1 @@
+"""Events: the envelope, the catalogue of facts, patterns, subscriptions and the log."""

@@ -1,0 +1,117 @@
+"""The facts that orderlab's own services tell, and the schema of each.
+
+Any other event type can be published and subscribed to as well; only the types listed here are held to a schema.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orders.model import Order, OrderId
+
+
+class Fact(BaseModel):
+    """Something that happened to an order."""
+
+    model_config = ConfigDict(frozen=True)
+
+    order_id: OrderId
+
+
+class ShipmentCreated(Fact):
+    """Shipping has begun the fulfilment."""
+
+    tracking_number: str
+    status: str
+    country: str
+
+
+class ShipmentCancelled(Fact):
+    """Shipping has called the shipment off."""
+
+    tracking_number: str
+
+
+class InvoiceIssued(Fact):
+    """Invoicing has written the invoice."""
+
+    invoice_number: str
+    total_pence: Annotated[int, Field(ge=0)]
+
+
+class CreditNoteIssued(Fact):
+    """Invoicing has taken an invoice back by a credit note."""
+
+    credit_note_number: str
+    invoice_number: str
+    total_pence: Annotated[int, Field(ge=0)]
+
+
+class ConfirmationSent(Fact):
+    """Marketing has confirmed the order by mail."""
+
+    message_id: str
+    address: str
+
+
+class CancellationSent(Fact):
+    """Marketing has told the customer by mail that the order is off."""
+
+    message_id: str
+    address: str
+
+
+class CampaignLeft(Fact):
+    """This order keeps the customer out of the running campaign."""
+
+    campaign: str
+    customer_id: str
+
+
+class CampaignRejoined(Fact):
+    """This order no longer keeps the customer out of the campaign."""
+
+    campaign: str
+    customer_id: str
+
+
+class SaleRecorded(Fact):
+    """Analytics counts the order in the sales figures."""
+
+    day: str
+    country: str
+    total_pence: int
+
+
+class SaleReversed(Fact):
+    """Analytics has taken the order out of the sales figures."""
+
+    total_pence: int
+
+
+class OrderFailed(Fact):
+    """A critical service gave up: the order can't be kept."""
+
+    service: str
+    reason: str
+
+
+CATALOGUE: dict[str, type[BaseModel]] = {
+    "order.placed": Order,
+    "shipment.created": ShipmentCreated,
+    "shipment.cancelled": ShipmentCancelled,
+    "shipment.failed": OrderFailed,
+    "invoice.issued": InvoiceIssued,
+    "invoice.failed": OrderFailed,
+    "credit_note.issued": CreditNoteIssued,
+    "confirmation.sent": ConfirmationSent,
+    "cancellation.sent": CancellationSent,
+    "campaign.left": CampaignLeft,
+    "campaign.rejoined": CampaignRejoined,
+    "sale.recorded": SaleRecorded,
+    "sale.reversed": SaleReversed,
+}
+"""Event type to the model of its data."""
+
+FAILURES = ("shipment.failed", "invoice.failed")
+"""The facts that cancel an order."""

@@ -1,0 +1,102 @@
+"""The edge: what a person or another system hands in becomes an event here, or is refused before anything is stored."""
+
+import json
+from datetime import UTC, datetime
+
+from cloudevents.core.exceptions import CloudEventValidationError
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+from pydantic import ValidationError
+
+from events.catalogue import CATALOGUE
+from events.envelope import Event
+from orders.loader import first_complaint
+from orders.model import Order
+from runtime.errors import InputError
+from runtime.temporal import MAX_PAYLOAD_BYTES
+
+MAX_EVENT_BYTES = MAX_PAYLOAD_BYTES - 64 * 1024
+"""An event travels with its recipients in one payload; this leaves room for them."""
+
+
+def parse_event(text: bytes, *, where: str) -> Event:
+    """Read one event in the JSON format of CloudEvents.
+
+    Args:
+        text: the JSON document.
+        where: how to call it in an error message.
+
+    Raises:
+        InputError: not JSON, not a CloudEvent, data that breaks the catalogue's schema, or larger than a Temporal
+            payload can be; in one line.
+    """
+    _check_size(text, where=where)
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise InputError(f"{where} is no CloudEvent: a JSON object is needed")
+    for attribute in ("specversion", "id", "source", "type"):
+        if attribute not in document:
+            raise InputError(f"{where} is no CloudEvent: the attribute {attribute!r} is missing")
+    try:
+        JSONFormat().read(CloudEvent, text)  # the library's own checks of names, types and required attributes
+        event = Event.model_validate({"time": datetime.now(UTC), **document})
+    except CloudEventValidationError as error:
+        attribute, problems = next(iter(error.errors.items()))
+        raise InputError(f"{where} is no CloudEvent: {attribute}: {problems[0]}") from error
+    except ValidationError as error:
+        raise InputError(f"{where} is no CloudEvent: {first_complaint(error)}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{where} is no CloudEvent: {error}") from error
+    check_against_catalogue(event, where=where)
+    return event
+
+
+def check_against_catalogue(event: Event, *, where: str) -> None:
+    """Hold an event of a known type to its schema; other types may carry anything.
+
+    Raises:
+        InputError: the data breaks the schema, or speaks of another order than the subject does.
+    """
+    model = CATALOGUE.get(event.type)
+    if model is None:
+        return
+    try:
+        fact = model.model_validate(event.data)
+    except ValidationError as error:
+        raise InputError(f"{where}: data of {event.type}: {first_complaint(error)}") from error
+    order_id = getattr(fact, "order_id", None)
+    if event.subject != order_id:
+        raise InputError(
+            f"{where}: the subject of {event.type} must be the order id {order_id!r}, not {event.subject!r}"
+        )
+
+
+def order_placed(order: Order, *, rehearsal: bool = False) -> Event:
+    """The fact that an order was placed. Its id is derived from the order's, so placing twice tells one fact.
+
+    Raises:
+        InputError: the order is larger than a Temporal payload can be.
+    """
+    event = Event(
+        id=f"{order.order_id}/order.placed",
+        source="orderlab/shop",
+        type="order.placed",
+        subject=order.order_id,
+        time=datetime.now(UTC),
+        datacontenttype="application/json",
+        data=order.model_dump(mode="json"),
+        rehearsal=rehearsal,
+    )
+    _check_size(event.model_dump_json().encode(), where=f"order {order.order_id}")
+    return event
+
+
+def _check_size(text: bytes, *, where: str) -> None:
+    if len(text) > MAX_EVENT_BYTES:
+        raise InputError(
+            f"{where} has {len(text):,} bytes; an event can have {MAX_EVENT_BYTES:,} (Temporal's payload limit): "
+            "put the bulk elsewhere and publish a link to it"
+        )

@@ -1,0 +1,58 @@
+"""The event envelope: CloudEvents 1.0 (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md)."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+
+class Event(BaseModel):
+    """A fact, past tense. Attributes that CloudEvents does not name are kept as its extension attributes."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    source: str
+    type: str
+    subject: str | None = None
+    """What the event is about; for everything about an order, its id: the correlation key."""
+    time: datetime
+    datacontenttype: str | None = None
+    dataschema: str | None = None
+    data: JsonValue = None
+    data_base64: str | None = None
+    causationid: str | None = None
+    """Extension: the id of the event that this one follows from."""
+    rehearsal: bool = False
+    """Extension: part of a warm-up that leaves nothing behind."""
+
+    @property
+    def correlation_key(self) -> str:
+        """Events with the same key share one log: the subject, or the event's own id where there is none."""
+        return self.subject or self.id
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of the data."""
+        canonical = json.dumps([self.data, self.data_base64], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+    def follow_up(self, event_type: str, *, source: str, time: datetime, data: BaseModel) -> "Event":
+        """A fact that follows from this event.
+
+        Its id is derived from this event's, so that a handler that runs twice reports the same fact, not a second one.
+        """
+        return Event(
+            id=f"{self.id}/{event_type}",
+            source=source,
+            type=event_type,
+            subject=self.correlation_key,
+            time=time,
+            datacontenttype="application/json",
+            data=data.model_dump(mode="json"),
+            causationid=self.id,
+            rehearsal=self.rehearsal,
+        )

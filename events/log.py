@@ -1,0 +1,102 @@
+"""The log of one correlation key: which events there were, in which sequence, and how each delivery stands.
+
+The log is what a bus run returns and what the next run starts with. It keeps no event data (that is in the history), so
+it stays small however large the events are.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, Field
+
+from events.catalogue import FAILURES
+from events.envelope import Event
+from events.subscriptions import Recipient
+
+
+class DeliveryState(StrEnum):
+    """How one delivery stands."""
+
+    PENDING = "pending"
+    HANDLED = "handled"
+    PARKED = "parked"
+    """Given up for now, kept in the dead-letter queue."""
+    FAILED = "failed"
+    """Given up for good: the failure event is in the log."""
+    SUPERSEDED = "superseded"
+    """Came after the order was cancelled, so there was nothing to do any more."""
+
+
+class DeliveryRecord(BaseModel):
+    """One event on its way to one subscriber."""
+
+    subscriber: str
+    handler: str
+    state: DeliveryState = DeliveryState.PENDING
+    reason: str | None = None
+    """Why it was given up."""
+
+
+class LogEntry(BaseModel):
+    """One event, without its data."""
+
+    id: str
+    type: str
+    source: str
+    time: datetime
+    causationid: str | None
+    digest: str
+    """Fingerprint of the data."""
+    deliveries: list[DeliveryRecord]
+
+    @classmethod
+    def of(cls, event: Event, recipients: tuple[Recipient, ...]) -> "LogEntry":
+        """The entry of a new event."""
+        return cls(
+            id=event.id,
+            type=event.type,
+            source=event.source,
+            time=event.time,
+            causationid=event.causationid,
+            digest=event.digest,
+            deliveries=[DeliveryRecord(subscriber=r.subscriber, handler=r.handler) for r in recipients],
+        )
+
+
+class EventLog(BaseModel):
+    """All events of one correlation key, oldest first."""
+
+    entries: list[LogEntry] = Field(default_factory=list)
+
+    def holds(self, event_id: str) -> bool:
+        """Whether the event is in the log."""
+        return any(entry.id == event_id for entry in self.entries)
+
+    def deliveries(self, state: DeliveryState) -> list[DeliveryRecord]:
+        """All deliveries that stand so."""
+        return [d for entry in self.entries for d in entry.deliveries if d.state is state]
+
+
+class OrderState(StrEnum):
+    """How an order stands, in either style (guarantee 2)."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    PARKED = "parked"
+    ATTENTION = "attention"
+
+
+def order_state(log: EventLog) -> OrderState:
+    """An order's business state, projected from its log: the bus itself knows nothing of orders.
+
+    A delivery still pending means the order is running. A failure event cancels the order; if the delivery of one is
+    parked, a compensation gave up, and a person has to look at it.
+    """
+    if not log.entries or log.deliveries(DeliveryState.PENDING):
+        return OrderState.RUNNING
+    failures = [entry for entry in log.entries if entry.type in FAILURES]
+    if failures:
+        gave_up = any(d.state is DeliveryState.PARKED for entry in failures for d in entry.deliveries)
+        return OrderState.ATTENTION if gave_up else OrderState.CANCELLED
+    return OrderState.PARKED if log.deliveries(DeliveryState.PARKED) else OrderState.COMPLETED

@@ -1,0 +1,62 @@
+"""Who hears of which event: subscriptions, and the registry that resolves them."""
+
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict
+
+from events.envelope import Event
+from events.patterns import Pattern
+from runtime.attempts import AttemptPolicy
+
+
+class Recipient(BaseModel):
+    """Where and how one subscriber is handed an event. It travels with the event, so the bus looks nothing up."""
+
+    model_config = ConfigDict(frozen=True)
+
+    subscriber: str
+    handler: str
+    """Activity type of the subscriber's handler."""
+    task_queue: str
+    attempts: AttemptPolicy
+    failure_event: str | None = None
+    """Type of the event that tells of a delivery given up; None parks it in the dead-letter queue instead."""
+
+
+class Subscription(BaseModel):
+    """A subscriber's wish to be handed every event that fits a pattern."""
+
+    model_config = ConfigDict(frozen=True)
+
+    recipient: Recipient
+    pattern: Pattern
+
+
+class RoutedEvent(BaseModel):
+    """An event with the subscribers it goes to: what a publisher signals to the bus."""
+
+    model_config = ConfigDict(frozen=True)
+
+    event: Event
+    recipients: tuple[Recipient, ...]
+
+
+class Reaction(BaseModel):
+    """What a handler answers: the events that follow, already routed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    events: tuple[RoutedEvent, ...] = ()
+
+
+class SubscriptionRegistry:
+    """Resolves who hears of an event. Only publishers and handlers ask it; the bus never does."""
+
+    def __init__(self, subscriptions: Iterable[Subscription]) -> None:
+        self._subscriptions = tuple(subscriptions)
+
+    def route(self, event: Event) -> RoutedEvent:
+        """The event with its recipients, in the order in which they subscribed."""
+        document = event.model_dump(mode="json")
+        recipients = tuple(s.recipient for s in self._subscriptions if s.pattern.matches(document))
+        return RoutedEvent(event=event, recipients=recipients)

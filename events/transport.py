@@ -1,0 +1,85 @@
+"""Publishes events on the durable bus: one call to Temporal, and the event survives whatever dies next."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from events.bus import BUS, PUBLISH, BusStart, bus_id
+from events.envelope import Event
+from events.log import EventLog
+from events.subscriptions import RoutedEvent, SubscriptionRegistry
+from runtime.search import ORDER_ID, ORDER_STYLE
+
+WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
+"""How long a workflow waits for a worker that was killed in the middle of its task."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What became of a publish call."""
+
+    run: WorkflowHandle[Any, EventLog]
+    """The bus run that has the event in its log."""
+    recipients: tuple[str, ...]
+    """Names of the subscribers that the event was routed to."""
+    known: bool
+    """The log of a closed run held the event already, so nothing was changed."""
+
+
+class EventPublisher:
+    """Publishes events; resolves their recipients as it does."""
+
+    def __init__(self, client: Client, registry: SubscriptionRegistry, task_queue: str) -> None:
+        """Take the client to publish with, the registry to ask, and the task queue of the bus workers."""
+        self._client = client
+        self._registry = registry
+        self._task_queue = task_queue
+
+    async def publish(self, event: Event, *, summary: str | None = None) -> Publication:
+        """Publish an event: its bus run is started if it is not open, and is signalled in the same call.
+
+        A run that has closed is not reopened for an event that its log holds; any other event gets a new run, which
+        starts with that log.
+
+        Args:
+            event: what happened.
+            summary: one line about the correlation key, for the list of workflows in the UI.
+        """
+        routed = self._registry.route(event)
+        recipients = tuple(recipient.subscriber for recipient in routed.recipients)
+        try:
+            run = await self._signal_with_start(routed, BusStart(), WorkflowIDReusePolicy.REJECT_DUPLICATE, summary)
+        except WorkflowAlreadyStartedError:
+            closed = self._client.get_workflow_handle(bus_id(event.correlation_key), result_type=EventLog)
+            log: EventLog = await closed.result()
+            if log.holds(event.id):
+                return Publication(closed, recipients, known=True)
+            run = await self._signal_with_start(
+                routed, BusStart(log=log), WorkflowIDReusePolicy.ALLOW_DUPLICATE, summary
+            )
+        return Publication(run, recipients, known=False)
+
+    async def _signal_with_start(
+        self, routed: RoutedEvent, start: BusStart, reuse: WorkflowIDReusePolicy, summary: str | None
+    ) -> WorkflowHandle[Any, EventLog]:
+        key = routed.event.correlation_key
+        return await self._client.start_workflow(
+            BUS,
+            start,
+            id=bus_id(key),
+            task_queue=self._task_queue,
+            start_signal=PUBLISH,
+            start_signal_args=[routed],
+            id_reuse_policy=reuse,
+            task_timeout=WORKFLOW_TASK_TIMEOUT,
+            result_type=EventLog,
+            memo={"digest": routed.event.digest},
+            static_summary=summary or f"events about {key}",
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(ORDER_ID, key), SearchAttributePair(ORDER_STYLE, "choreography")]
+            ),
+        )

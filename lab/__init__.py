@@ -1,0 +1,1 @@
+"""What judges the two styles: places orders, watches, measures, compares."""

@@ -1,0 +1,128 @@
+"""Runs orders through both styles, interleaved, and notes what a caller sees."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from temporalio.client import Client
+
+from events.log import OrderState
+from lab.placing import Placed, Placer
+from lab.status import end_of
+from orders.model import STYLES, Order, Style
+
+IN_FLIGHT = 30
+"""Orders under way at once while throughput is measured."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One order in one style, as its caller saw it."""
+
+    placed: Placed
+    called_us: int
+    """When the call was made: microseconds since 1970, the clock that the effects are stamped by."""
+    ack_ms: float
+    """How long the publish or start call took."""
+    end_to_end_ms: float
+    """From the call to the news of the end."""
+    state: OrderState | None
+    detail: str | None
+
+
+@dataclass
+class Measured:
+    """All that a run measured."""
+
+    one_at_a_time: list[Timing] = field(default_factory=list)
+    many_in_flight: list[Timing] = field(default_factory=list)
+    rates: dict[Style, list[tuple[int, float]]] = field(default_factory=lambda: {style: [] for style in STYLES})
+    """Per round of the throughput phase: how many orders ended, and in how many seconds."""
+
+    @property
+    def all(self) -> list[Timing]:
+        """Both phases."""
+        return self.one_at_a_time + self.many_in_flight
+
+
+async def measure(
+    client: Client, placer: Placer, orders: Sequence[Order], on_order: Callable[[Timing], None], *, into: Measured
+) -> None:
+    """Take every order through both styles: first some one at a time for latency, then the rest many at once.
+
+    Within each phase the styles alternate, and so does which of them goes first, so that a machine that slows down or
+    speeds up does so for both.
+
+    Args:
+        client: of the Temporal server.
+        placer: places the orders.
+        orders: distinct ones.
+        on_order: is told of each order's end, in each style.
+        into: takes the results as they come, so that an interrupted run keeps what it has.
+    """
+    alone = orders[: latency_share(len(orders))]
+    for number, order in enumerate(alone):
+        for style in _alternating(number):
+            timing = await _run(client, placer, order, style)
+            into.one_at_a_time.append(timing)
+            on_order(timing)
+    rest = orders[len(alone) :]
+    for number, batch in enumerate(_rounds(rest)):
+        for style in _alternating(number):
+            started = time.perf_counter()
+            gate = asyncio.Semaphore(IN_FLIGHT)
+            timings = await asyncio.gather(*(_gated(gate, client, placer, order, style, on_order) for order in batch))
+            into.rates[style].append((len(batch), time.perf_counter() - started))
+            into.many_in_flight += timings
+
+
+async def warm_up(client: Client, placer: Placer, orders: Sequence[Order]) -> None:
+    """Run orders that leave nothing behind, so that no style pays for imports and first connections.
+
+    The orders are a guest's, as a mail can't be rehearsed.
+    """
+    for order in orders:
+        guest = order.model_copy(update={"customer_id": None})
+        for style in STYLES:
+            await end_of(client, await placer.place(guest, style, rehearsal=True))
+
+
+def latency_share(orders: int) -> int:
+    """How many of the orders are run one at a time: half, but no more than 60, which is enough for a median."""
+    return min((orders + 1) // 2, 60)
+
+
+def _rounds(orders: Sequence[Order]) -> list[Sequence[Order]]:
+    """Split the orders into an even number of rounds, so that each style is first equally often."""
+    rounds = 4 if len(orders) >= 4 * IN_FLIGHT else 2
+    size = -(-len(orders) // rounds)
+    return [orders[start : start + size] for start in range(0, len(orders), size)] if orders else []
+
+
+def _alternating(number: int) -> tuple[Style, ...]:
+    return STYLES if number % 2 == 0 else STYLES[::-1]
+
+
+async def _gated(  # noqa: PLR0913 - what `_run` takes, and when to start it
+    gate: asyncio.Semaphore,
+    client: Client,
+    placer: Placer,
+    order: Order,
+    style: Style,
+    on_order: Callable[[Timing], None],
+) -> Timing:
+    async with gate:
+        timing = await _run(client, placer, order, style)
+    on_order(timing)
+    return timing
+
+
+async def _run(client: Client, placer: Placer, order: Order, style: Style) -> Timing:
+    called_us = time.time_ns() // 1_000
+    called = time.perf_counter()
+    placed = await placer.place(order, style)
+    acknowledged = time.perf_counter()
+    state, detail = await end_of(client, placed, look_every_s=5)
+    ended = time.perf_counter()
+    return Timing(placed, called_us, (acknowledged - called) * 1e3, (ended - called) * 1e3, state, detail)

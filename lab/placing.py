@@ -1,0 +1,129 @@
+"""Places orders: starts the saga, publishes `order.placed`, and tells a repeated order from a contradictory one."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from events.bus import bus_id
+from events.edge import order_placed
+from events.envelope import Event
+from events.transport import EventPublisher
+from orders.model import STYLES, Order, Placement, Style
+from runtime.errors import InputError
+from runtime.search import ORDER_ID, ORDER_STYLE
+from services.order_placed import registry
+from services.service import task_queue
+from workflows.order_saga import OrderSaga
+
+_TASK_TIMEOUT = timedelta(seconds=2)
+"""As for the bus: how long a workflow waits for a worker that was killed in the middle of its task."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An order on its way in one style."""
+
+    style: Style
+    order_id: str
+    run: WorkflowHandle[Any, Any]
+    known: bool
+    """It had been placed before, with the same content: nothing was changed."""
+
+
+class Placer:
+    """Places orders in a lab."""
+
+    def __init__(self, client: Client, lab: str) -> None:
+        """Take the client and the lab's task queue suffix."""
+        self._client = client
+        self._lab = lab
+        self._publisher = EventPublisher(client, registry(lab), task_queue("bus", lab))
+
+    async def place_once(self, order: Order, styles: tuple[Style, ...]) -> list[Placed]:
+        """Place an order that may have been placed before; all styles or none.
+
+        Raises:
+            InputError: the order id is taken, in any style, by an order with other content.
+        """
+        event = order_placed(order)
+        known = {style: await self._is_known(event, style) for style in STYLES}
+        placed = []
+        for style in styles:
+            if known[style]:
+                run: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(workflow_id(style, order.order_id))
+                placed.append(Placed(style, order.order_id, run, known=True))
+            else:
+                placed.append(await self.place(order, style))
+                # Someone else may have placed the same id between our look and our call; theirs stands then.
+                await self._is_known(event, style)
+        return placed
+
+    async def place(self, order: Order, style: Style, *, rehearsal: bool = False) -> Placed:
+        """Place an order in one style.
+
+        The saga is started, or `order.placed` is published; either way one call, after which the order is safe.
+        """
+        event = order_placed(order, rehearsal=rehearsal)
+        if style == "choreography":
+            publication = await self._publisher.publish(event, summary=_summary(order))
+            return Placed(style, order.order_id, publication.run, publication.known)
+        try:
+            run = await self._client.start_workflow(
+                OrderSaga.run,
+                Placement(style=style, order=order, lab=self._lab, rehearsal=rehearsal),
+                id=workflow_id(style, order.order_id),
+                task_queue=task_queue("saga", self._lab),
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                task_timeout=_TASK_TIMEOUT,
+                memo={"digest": event.digest},
+                static_summary=_summary(order),
+                search_attributes=TypedSearchAttributes(
+                    [SearchAttributePair(ORDER_ID, order.order_id), SearchAttributePair(ORDER_STYLE, style)]
+                ),
+            )
+        except WorkflowAlreadyStartedError:
+            run = self._client.get_workflow_handle_for(OrderSaga.run, workflow_id(style, order.order_id))
+            return Placed(style, order.order_id, run, known=True)
+        return Placed(style, order.order_id, run, known=False)
+
+    async def publish(self, event: Event) -> tuple[tuple[str, ...], bool]:
+        """Publish any event; answers who it went to, and whether it was known already.
+
+        Raises:
+            InputError: it is an `order.placed` for an order id that is taken by an order with other content.
+        """
+        if event.type == "order.placed" and await self._is_known(event, "choreography"):
+            return (), True
+        publication = await self._publisher.publish(event)
+        return publication.recipients, publication.known
+
+    async def _is_known(self, event: Event, style: Style) -> bool:
+        order_id = event.correlation_key
+        try:
+            placed = await self._client.get_workflow_handle(workflow_id(style, order_id)).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        if await placed.memo_value("digest", default=None) != event.digest:
+            raise InputError(
+                f"order {order_id} was placed before with other content ({style}); "
+                "nothing was changed: give the new order an id of its own"
+            )
+        return True
+
+
+def workflow_id(style: Style, order_id: str) -> str:
+    """Workflow id of an order in one style: `saga/536365`, `bus/536365`."""
+    return f"saga/{order_id}" if style == "saga" else bus_id(order_id)
+
+
+def _summary(order: Order) -> str:
+    who = "a guest" if order.is_guest else f"customer {order.customer_id}"
+    pounds = f"{order.total_pence // 100:,}.{order.total_pence % 100:02d}"
+    return f"order {order.order_id} of {who}, {order.country}: {len(order.lines)} lines, GBP {pounds}"

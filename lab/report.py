@@ -1,0 +1,96 @@
+"""The report: field names that other programs rely on. What was not measured is null."""
+
+import statistics
+from collections.abc import Sequence
+
+from pydantic import BaseModel
+
+from lab.parity import Parity
+from orders.model import Style
+
+
+class Percentiles(BaseModel):
+    """A distribution in milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+    max: float
+    n: int
+
+    @classmethod
+    def of(cls, values_ms: Sequence[float]) -> "Percentiles | None":
+        """The percentiles of these values, linearly interpolated; None of no values."""
+        if not values_ms:
+            return None
+        cuts = statistics.quantiles(values_ms, n=100, method="inclusive") if len(values_ms) > 1 else [values_ms[0]] * 99
+        return cls(
+            p50=round(cuts[49], 2),
+            p95=round(cuts[94], 2),
+            p99=round(cuts[98], 2),
+            max=round(max(values_ms), 2),
+            n=len(values_ms),
+        )
+
+
+class StyleReport(BaseModel):
+    """What one style did."""
+
+    orders_per_s: float | None
+    ack_ms: Percentiles | None
+    end_to_end_ms: Percentiles | None
+    reaction_ms: dict[str, Percentiles | None]
+    history_events_per_order: float | None
+    actions_per_order: float | None
+    workflows_per_order: float | None
+    usd_per_million_orders: float | None
+    end_states: dict[str, int]
+    retries: int | None
+    parked: int | None
+    blast_radius: float | None = None
+    effects: dict[str, dict[str, int]]
+    """Service to effect to how many."""
+
+
+class Ratio(BaseModel):
+    """Choreography divided by saga: the median over pairs, with a 95 % bootstrap interval of it."""
+
+    median: float
+    low: float
+    high: float
+
+
+class ServerReport(BaseModel):
+    """The Temporal server that was measured."""
+
+    version: str
+    tuned: bool | None
+    database: str
+
+
+class Links(BaseModel):
+    """Where to look at one order in both styles; null where the UI's address is not known."""
+
+    order_id: str
+    saga: str | None
+    choreography: str | None
+
+
+class Report(BaseModel):
+    """One run of `demo`, and later of `chaos` and `compare`."""
+
+    scenario: str
+    transport: str
+    seed: int
+    orders: int
+    faults: None = None
+    server: ServerReport
+    styles: dict[Style, StyleReport]
+    references: None = None
+    ratios: dict[str, Ratio]
+    parity: Parity
+    audit: None = None
+    kills: None = None
+    links: Links
+    unfinished: list[str]
+    """Workflow ids of orders that did not end in a legal state."""

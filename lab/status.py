@@ -1,0 +1,149 @@
+"""How an order stands, asked the same way in both styles."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.exceptions import CancelledError
+from temporalio.service import RPCError, RPCStatusCode
+
+from events.bus import LOG
+from events.log import DeliveryState, EventLog, OrderState, order_state
+from lab.placing import Placed, workflow_id
+from orders.model import STYLES, Style
+from runtime.search import ORDER_ID, ORDER_STYLE
+from workflows.order_saga import OrderSaga
+from workflows.saga import SagaOutcome
+
+_QUERY_TIMEOUT = timedelta(seconds=5)
+
+
+class OrderStatus(BaseModel):
+    """How an order stands in one style."""
+
+    order_id: str
+    style: Style
+    state: OrderState | None
+    """None where its workflow ended outside any legal state."""
+    detail: str | None
+    """Why it was cancelled or parked, or what is wrong."""
+    workflow_id: str
+    run_id: str | None
+    started: datetime | None
+
+
+async def status_of(client: Client, style: Style, order_id: str, run_id: str | None = None) -> OrderStatus | None:
+    """How an order stands in a style; None where it was not placed in it."""
+    run = client.get_workflow_handle(workflow_id(style, order_id), run_id=run_id)
+    try:
+        found = await run.describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    if found.status is WorkflowExecutionStatus.RUNNING:
+        state, detail = await _state_of_open_run(client, style, order_id)
+    else:
+        state, detail = await _state_of_closed_run(client, style, order_id)
+    return OrderStatus(
+        order_id=order_id,
+        style=style,
+        state=state,
+        detail=detail,
+        workflow_id=found.id,
+        run_id=found.run_id,
+        started=found.start_time,
+    )
+
+
+async def end_of(client: Client, placed: Placed, *, look_every_s: float = 1) -> tuple[OrderState | None, str | None]:
+    """Wait until an order has ended, or stays open because something is parked; answers its state and the reason.
+
+    Args:
+        client: of the server where it runs.
+        placed: the order.
+        look_every_s: how often an open run is asked whether something is parked; its end is learned at once.
+    """
+    closed = asyncio.ensure_future(_state_of_closed_run(client, placed.style, placed.order_id))
+    try:
+        while True:
+            if (await asyncio.wait({closed}, timeout=look_every_s))[0]:
+                return closed.result()
+            state, detail = await _state_of_open_run(client, placed.style, placed.order_id)
+            if state in {OrderState.PARKED, OrderState.ATTENTION}:
+                return state, detail
+    finally:
+        closed.cancel()
+
+
+async def recent(client: Client, limit: int) -> list[OrderStatus]:
+    """The orders placed last, newest first.
+
+    Args:
+        client: of the server to ask.
+        limit: at most so many, an order counted once in each style.
+    """
+    query = " OR ".join(f"{ORDER_STYLE.name} = '{style}'" for style in STYLES)
+    listed: dict[tuple[Style, str], None] = {}
+    async for run in client.list_workflows(query, limit=limit):
+        order_id = run.typed_search_attributes.get(ORDER_ID)
+        if order_id is not None:
+            listed["saga" if run.workflow_type == "OrderSaga" else "choreography", order_id] = None
+    found = await asyncio.gather(*(status_of(client, style, order_id) for style, order_id in listed))
+    return [status for status in found if status is not None]
+
+
+async def log_of(client: Client, order_id: str) -> EventLog | None:
+    """The log of an order, or of any other correlation key; None where nothing was published under it.
+
+    Raises:
+        RPCError: the run is open and no worker answers the query.
+    """
+    run = client.get_workflow_handle(workflow_id("choreography", order_id), result_type=EventLog)
+    try:
+        if (await run.describe()).status is WorkflowExecutionStatus.RUNNING:
+            log: EventLog = await run.query(LOG, result_type=EventLog, rpc_timeout=_QUERY_TIMEOUT)
+            return log
+        return await run.result()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+
+
+async def _state_of_closed_run(client: Client, style: Style, order_id: str) -> tuple[OrderState | None, str | None]:
+    try:
+        if style == "saga":
+            outcome = await client.get_workflow_handle_for(OrderSaga.run, workflow_id(style, order_id)).result()
+            return _of_saga(outcome)
+        log: EventLog = await client.get_workflow_handle(workflow_id(style, order_id), result_type=EventLog).result()
+        return _of_log(log)
+    except WorkflowFailureError as error:
+        if isinstance(error.cause, CancelledError) and style == "saga":
+            return OrderState.CANCELLED, "the workflow was cancelled"
+        return None, f"the workflow did not end as an order can: {error.cause}"
+
+
+async def _state_of_open_run(client: Client, style: Style, order_id: str) -> tuple[OrderState | None, str | None]:
+    run = client.get_workflow_handle(workflow_id(style, order_id))
+    try:
+        if style == "saga":
+            return _of_saga(await run.query(OrderSaga.progress, rpc_timeout=_QUERY_TIMEOUT))
+        return _of_log(await run.query(LOG, result_type=EventLog, rpc_timeout=_QUERY_TIMEOUT))
+    except RPCError as error:
+        return OrderState.RUNNING, f"no worker answers: {error.message}"
+
+
+def _of_saga(outcome: SagaOutcome) -> tuple[OrderState, str | None]:
+    reasons = [f"{given_up.activity}: {given_up.reason}" for given_up in outcome.given_up]
+    return outcome.state, "; ".join(([outcome.reason] if outcome.reason else []) + reasons) or None
+
+
+def _of_log(log: EventLog) -> tuple[OrderState, str | None]:
+    reasons = [
+        f"{delivery.handler}: {delivery.reason}"
+        for state in (DeliveryState.FAILED, DeliveryState.PARKED)
+        for delivery in log.deliveries(state)
+    ]
+    return order_state(log), "; ".join(reasons) or None

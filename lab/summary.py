@@ -1,0 +1,120 @@
+"""Turns what was measured into the report."""
+
+import random
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from lab.histories import RunCost
+from lab.measure import Measured, Timing
+from lab.parity import UNDONE_BY
+from lab.report import Percentiles, Ratio, StyleReport
+from orders.model import STYLES, Style
+from services.order_placed import SERVICES
+from stores.ledger import EffectRecord
+
+USD_PER_MILLION_ACTIONS = 50
+"""Price of Temporal Cloud, https://temporal.io/pricing."""
+
+_RESAMPLES = 1_000
+
+
+def style_report(
+    style: Style, measured: Measured, effects: Sequence[EffectRecord], costs: Sequence[RunCost]
+) -> StyleReport:
+    """What one style did.
+
+    Args:
+        style: which.
+        measured: both styles' timings.
+        effects: all effects of the run's orders, in both styles.
+        costs: of this style's workflow runs.
+    """
+    alone = [timing for timing in measured.one_at_a_time if timing.placed.style == style]
+    everything = [timing for timing in measured.all if timing.placed.style == style]
+    reactions = reactions_ms(style, alone, effects)
+    orders, seconds = (sum(column) for column in zip(*measured.rates[style], strict=True)) if measured.rates[style] else (0, 0.0)
+    counted: dict[str, Counter[str]] = {service.name: Counter() for service in SERVICES}
+    for record in effects:
+        if record.style == style:
+            counted[record.service][record.effect] += 1
+    actions = _mean([cost.actions for cost in costs])
+    states = Counter(timing.state.value for timing in everything if timing.state is not None)
+    return StyleReport(
+        orders_per_s=round(orders / seconds, 2) if seconds else None,
+        ack_ms=Percentiles.of([timing.ack_ms for timing in alone]),
+        end_to_end_ms=Percentiles.of([timing.end_to_end_ms for timing in alone]),
+        reaction_ms={
+            service.name: Percentiles.of([ms for (name, _), ms in reactions.items() if name == service.name])
+            for service in SERVICES
+        },
+        history_events_per_order=_mean([cost.events for cost in costs]),
+        actions_per_order=actions,
+        workflows_per_order=round(len(costs) / len(everything), 2) if everything else None,
+        usd_per_million_orders=None if actions is None else round(actions * USD_PER_MILLION_ACTIONS, 2),
+        end_states=dict(states),
+        retries=sum(cost.retries for cost in costs) if costs else None,
+        parked=states["parked"],
+        effects={service: dict(counter) for service, counter in counted.items()},
+    )
+
+
+def reactions_ms(
+    style: Style, timings: Sequence[Timing], effects: Sequence[EffectRecord]
+) -> dict[tuple[str, str], float]:
+    """Reaction time per service and order: from the call to the commit of the service's last forward effect, in ms."""
+    called_us = {timing.placed.order_id: timing.called_us for timing in timings}
+    reactions: dict[tuple[str, str], float] = defaultdict(float)
+    for record in effects:
+        called = called_us.get(record.order_id)
+        if record.style == style and called is not None and record.effect in UNDONE_BY:
+            reaction_ms = record.at.timestamp() * 1e3 - called / 1e3
+            key = (record.service, record.order_id)
+            reactions[key] = max(reactions[key], reaction_ms)
+    return dict(reactions)
+
+
+def ratios(measured: Measured, effects: Sequence[EffectRecord], seed: int) -> dict[str, Ratio]:
+    """Choreography divided by saga: over the same orders for latencies, over the same rounds for throughput.
+
+    Args:
+        measured: both styles' timings.
+        effects: all effects of the run's orders.
+        seed: of the bootstrap.
+    """
+    by_style: dict[Style, dict[str, Timing]] = {
+        style: {timing.placed.order_id: timing for timing in measured.one_at_a_time if timing.placed.style == style}
+        for style in STYLES
+    }
+    saga, choreography = by_style["saga"], by_style["choreography"]
+    both = sorted(saga.keys() & choreography.keys())
+    pairs = {
+        "ack_ms": [choreography[order].ack_ms / saga[order].ack_ms for order in both],
+        "end_to_end_ms": [choreography[order].end_to_end_ms / saga[order].end_to_end_ms for order in both],
+    }
+    reaction = {style: reactions_ms(style, list(by_style[style].values()), effects) for style in STYLES}
+    for service in SERVICES:
+        keys = [(service.name, order) for order in both]
+        pairs[f"reaction_ms.{service.name}"] = [
+            reaction["choreography"][key] / reaction["saga"][key]
+            for key in keys
+            if key in reaction["choreography"] and key in reaction["saga"]
+        ]
+    rounds = zip(measured.rates["saga"], measured.rates["choreography"], strict=False)
+    pairs["orders_per_s"] = [(ours / our_s) / (theirs / their_s) for (theirs, their_s), (ours, our_s) in rounds]
+    return {name: _ratio(values, seed) for name, values in pairs.items() if values}
+
+
+def _ratio(values: Sequence[float], seed: int) -> Ratio:
+    """The median, with the middle 95 % of the medians of resamples (percentile bootstrap, Efron 1979)."""
+    rng = random.Random(seed)  # noqa: S311 - reproducible, no secret
+    medians = sorted(statistics.median(rng.choices(values, k=len(values))) for _ in range(_RESAMPLES))
+    return Ratio(
+        median=round(statistics.median(values), 3),
+        low=round(medians[int(0.025 * _RESAMPLES)], 3),
+        high=round(medians[int(0.975 * _RESAMPLES) - 1], 3),
+    )
+
+
+def _mean(values: Sequence[int]) -> float | None:
+    return round(statistics.fmean(values), 2) if values else None

@@ -1,0 +1,1 @@
+"""What an order is, and where real ones come from."""

@@ -1,0 +1,89 @@
+"""The order: what a customer bought. Money is `Decimal` pounds at the edge and whole pence inside, never a float."""
+
+import hashlib
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+Style = Literal["saga", "choreography"]
+"""The two ways to run one order."""
+
+STYLES: tuple[Style, ...] = ("saga", "choreography")
+
+OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,79}$")]
+"""Part of workflow ids, mail headers and links, so only characters that are plain in all of them."""
+
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
+
+
+def _blank_is_guest(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+class OrderLine(BaseModel):
+    """One article, how many of it, and the price of one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stock_code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}$")]
+    description: _Text
+    quantity: Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+    unit_price: Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=2, allow_inf_nan=False)]
+    """Pounds sterling, in whole pence; in JSON write it as text ("2.55")."""
+
+    @property
+    def unit_price_pence(self) -> int:
+        """Price of one in pence."""
+        return int(self.unit_price * 100)
+
+    @property
+    def amount_pence(self) -> int:
+        """Price of the whole line in pence."""
+        return self.unit_price_pence * self.quantity
+
+
+class Order(BaseModel):
+    """What was ordered, by whom, to which country."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    order_id: OrderId
+    customer_id: Annotated[
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None,
+        BeforeValidator(_blank_is_guest),
+    ] = None
+    """None for a guest, who gets no mail and takes part in no campaign."""
+    country: _Text
+    placed_at: datetime
+    """When the customer ordered, by the shop's clock (the data set gives no time zone)."""
+    lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=5_000)]
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether nobody is known to write to."""
+        return self.customer_id is None
+
+    @property
+    def total_pence(self) -> int:
+        """Price of the whole order in pence."""
+        return sum(line.amount_pence for line in self.lines)
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of the content: equal exactly where two orders say the same thing."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
+
+
+class Placement(BaseModel):
+    """An order put into one style: the input of the saga and of every step."""
+
+    model_config = ConfigDict(frozen=True)
+
+    style: Style
+    order: Order
+    lab: str = ""
+    """Suffix of the task queues, where several labs share one Temporal server."""
+    rehearsal: bool = False
+    """Warm-up: everything is done but the commit, so nothing is left in any service's database."""

@@ -1,0 +1,40 @@
+"""The errors a person sees: one clear line, and the exit code that goes with it."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a process of orderlab answers with."""
+
+    DONE = 0
+    """Everything ended in a legal state."""
+    BROKEN = 1
+    """A guarantee was broken, or an order did not end."""
+    USAGE = 2
+    """Wrong usage or input, found before a server was looked for."""
+    NO_SERVER = 3
+    """There is no Temporal server to be had."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
+
+
+class OrderlabError(Exception):
+    """An error to be told in one line."""
+
+    exit_code = ExitCode.BROKEN
+
+
+class InputError(OrderlabError):
+    """What the user gave can't be used; the message says what to do about it."""
+
+    exit_code = ExitCode.USAGE
+
+
+class NoServerError(OrderlabError):
+    """No Temporal server could be found, started or used; the message says why."""
+
+    exit_code = ExitCode.NO_SERVER
+
+
+class SupersededError(Exception):
+    """Work came too late: what it would do has been compensated already, so it is refused and never retried."""

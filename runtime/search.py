@@ -1,0 +1,17 @@
+"""The search attributes by which orders are found on a Temporal server."""
+
+from typing import Any
+
+from temporalio.common import SearchAttributeKey
+
+ORDER_ID = SearchAttributeKey.for_keyword("OrderId")
+"""The order that a workflow is about."""
+
+ORDER_STYLE = SearchAttributeKey.for_keyword("OrderStyle")
+"""`saga` or `choreography`."""
+
+PARKED = SearchAttributeKey.for_keyword_list("Parked")
+"""The services whose deliveries are parked; set only while there are any."""
+
+SEARCH_ATTRIBUTES: tuple[SearchAttributeKey[Any], ...] = (ORDER_ID, ORDER_STYLE, PARKED)
+"""All that a server must know before the first order."""

@@ -1,0 +1,1 @@
+"""Finds, starts and connects to a Temporal server; also the embedded mail server."""

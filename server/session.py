@@ -1,0 +1,114 @@
+"""Gives a command the Temporal server it works with: the user's, the one that runs here already, or one of its own."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from filelock import FileLock, Timeout
+from temporalio.client import Client
+
+from runtime.errors import NoServerError
+from runtime.settings import Settings
+from server.binary import find_temporal_binary
+from server.connect import configured_elsewhere, connect_external, connect_to, lab_suffix, ui_link
+from server.embedded import EmbeddedServer
+from server.state import ServerState, clear_state, read_state, write_state
+
+_PATIENCE_S = 120
+"""How long to wait for another command that holds the data directory's server for its own duration."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A Temporal server to work with."""
+
+    client: Client
+    lab: str
+    """Suffix of the task queues."""
+    ui_url: str | None
+    """Where the Temporal UI is, if that is known."""
+    database: Literal["file", "external"]
+    tuned: bool | None
+    """Whether the server runs with our settings; None where it is not ours to know."""
+    server: EmbeddedServer | None = None
+    """The server, where this command started it and stops it again."""
+
+    def link(self, workflow_id: str, run_id: str | None = None) -> str | None:
+        """Where to look at a run in the UI."""
+        if self.ui_url is None:
+            return None
+        return ui_link(self.ui_url, self.client.namespace, workflow_id, run_id)
+
+    @property
+    def address(self) -> str:
+        """Host and port of the server."""
+        return self.client.service_client.config.target_host
+
+
+@contextlib.asynccontextmanager
+async def open_session(
+    settings: Settings,
+    *,
+    announce: Callable[[str], None],
+    lasting: bool = False,
+    tuned: bool = True,
+) -> AsyncIterator[Session]:
+    """Find a Temporal server, or start one that ends with the block.
+
+    Args:
+        settings: where the data directory is.
+        announce: is told in one line what is being done.
+        lasting: others may use the server that is started, as it stays until it is told to stop.
+        tuned: start it with our settings instead of the defaults; a server that runs already is taken as it is.
+
+    Raises:
+        NoServerError: there is none to be had.
+    """
+    if configured_elsewhere():
+        client = await connect_external(settings)
+        yield Session(client, lab_suffix(settings, external=True), _external_ui(settings, client), "external", None)
+        return
+    running = await _running_or_locked(settings, announce)
+    if isinstance(running, ServerState):
+        client = await connect_to(running.address)
+        yield Session(client, lab_suffix(settings, external=False), running.ui_url, "file", running.tuned)
+        return
+    with running:
+        binary = await asyncio.to_thread(find_temporal_binary, announce)
+        server = EmbeddedServer(binary, settings, tuned=tuned)
+        announce(f"starting a Temporal server on {settings.data}")
+        await server.start()
+        try:
+            write_state(settings.data, server.state(kind="lasting" if lasting else "temporary"))
+            client = await connect_to(server.address)
+            yield Session(client, lab_suffix(settings, external=False), server.ui_url, "file", tuned, server)
+        finally:
+            clear_state(settings.data)
+            await server.stop()
+
+
+async def _running_or_locked(settings: Settings, announce: Callable[[str], None]) -> ServerState | FileLock:
+    """The server that runs on this data directory, or the lock that allows us to start one."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(settings.data / "server.lock")
+    for waited_s in range(_PATIENCE_S):
+        state = read_state(settings.data)
+        if state is not None and state.kind == "lasting":
+            return state
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if waited_s == 0:
+                announce(f"another orderlab command is using {settings.data}; waiting for it")
+            await asyncio.sleep(1)
+        else:
+            return lock
+    raise NoServerError(f"another orderlab command still holds {settings.data}; stop it, or choose another --data")
+
+
+def _external_ui(settings: Settings, client: Client) -> str | None:
+    if settings.ui_url is None and client.service_client.config.target_host.split(":")[0].endswith(".tmprl.cloud"):
+        return "https://cloud.temporal.io"
+    return settings.ui_url

@@ -1,0 +1,45 @@
+"""Marketing: confirms the order by mail and takes the buyer out of the running campaign; tells of a cancellation."""
+
+from pydantic import BaseModel, ConfigDict
+
+from events.catalogue import FAILURES, CampaignLeft, CampaignRejoined, CancellationSent, ConfirmationSent
+from events.subscriptions import Subscription
+from runtime.attempts import AttemptPolicy
+from services.service import Service, Step
+
+MARKETING = Service("marketing", AttemptPolicy(window_s=3600))
+
+
+class CustomerThanked(BaseModel):
+    """The two effects of `marketing.thank_customer`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    confirmation: ConfirmationSent
+    campaign: CampaignLeft | None
+    """None where the campaign does not write to this customer."""
+
+
+class CustomerTold(BaseModel):
+    """What was undone by `marketing.tell_customer`; None where there was nothing to undo."""
+
+    model_config = ConfigDict(frozen=True)
+
+    cancellation: CancellationSent | None
+    campaign: CampaignRejoined | None
+
+
+THANK_CUSTOMER = Step(MARKETING, "marketing.thank_customer")
+TELL_CUSTOMER = Step(MARKETING, "marketing.tell_customer")
+
+ON_ORDER_PLACED = "marketing.on_order_placed"
+ON_ORDER_FAILED = "marketing.on_order_failed"
+
+
+def subscriptions(lab: str) -> tuple[Subscription, ...]:
+    """What marketing wants to hear: orders of known customers only, a guest can't be written to."""
+    known_customer = {"type": ["order.placed"], "data": {"customer_id": [{"anything-but": [None]}]}}
+    return (
+        MARKETING.handles(ON_ORDER_PLACED, known_customer, lab=lab),
+        MARKETING.handles(ON_ORDER_FAILED, {"type": [*FAILURES]}, lab=lab),
+    )

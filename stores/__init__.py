@@ -1,0 +1,1 @@
+"""Each service's own database: its tables, and the ledger that makes every effect happen once."""

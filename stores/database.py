@@ -1,0 +1,60 @@
+"""Opens a service's database: SQLite by default, PostgreSQL by URL."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+
+Insert = postgresql.Insert | sqlite.Insert
+
+
+def open_database(url: str, metadata: MetaData) -> Engine:
+    """Connect to a service's database and create the tables that are missing.
+
+    Args:
+        url: SQLAlchemy URL; the folder of a SQLite file is created.
+        metadata: the service's tables.
+    """
+    target = make_url(url)
+    if target.get_backend_name() != "sqlite":
+        engine = create_engine(target)
+        with engine.begin() as db:
+            # Two workers of one service may start at once; PostgreSQL would let one of them fail on `CREATE TABLE`.
+            db.exec_driver_sql("SELECT pg_advisory_xact_lock(4711)")
+            metadata.create_all(db)
+        return engine
+    if target.database:
+        Path(target.database).parent.mkdir(parents=True, exist_ok=True)
+    # SQLite has one writer at a time. Queueing for one connection is fair; SQLite's own waiting is by growing sleeps.
+    engine = create_engine(target, pool_size=1, max_overflow=0)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_immediately)
+    with engine.begin() as db:
+        metadata.create_all(db)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's connection has no common type
+    connection.isolation_level = None  # transactions are begun by `_begin_immediately`, not by the driver
+    for pragma in ("busy_timeout=10000", "journal_mode=wal", "synchronous=normal", "foreign_keys=on"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediately(db: Connection) -> None:
+    """Take the write lock at once: a transaction that upgrades from reading to writing can fail without waiting."""
+    db.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def insert_into(db: Connection, table: Table) -> Insert:
+    """An insert of the connection's dialect, which knows `ON CONFLICT`."""
+    return postgresql.insert(table) if db.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def insert_if_new(db: Connection, table: Table, **values: object) -> bool:
+    """Insert a row unless its key is taken; tells whether it was inserted.
+
+    A row of the same key in a transaction still under way is waited for.
+    """
+    result = db.execute(insert_into(db, table).values(**values).on_conflict_do_nothing())
+    return result.rowcount == 1

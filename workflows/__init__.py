@@ -1,0 +1,1 @@
+"""Deterministic code only: the saga and the event bus."""

@@ -1,0 +1,162 @@
+"""What every saga needs and no business step should have to say: compensation, parking, redrive."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from events.log import OrderState
+    from orders.model import Placement
+    from runtime.search import PARKED
+    from services.service import Cancellation, Step
+    from workflows.failures import is_superseded, reason_of
+
+
+class StepFailedError(Exception):
+    """A critical step gave up, so the order can't be kept."""
+
+
+class GivenUp(BaseModel):
+    """A step or a compensation that was given up, and why."""
+
+    service: str
+    activity: str
+    reason: str
+
+
+class SagaOutcome(BaseModel):
+    """How an order stands, and at the end how it ended."""
+
+    order_id: str
+    state: OrderState
+    done: list[str]
+    """Activity types that succeeded, in the sequence in which they ended."""
+    compensated: list[str]
+    """Activity types of the compensations that succeeded, in sequence."""
+    given_up: list[GivenUp]
+    """The parked steps, or the compensations that gave up."""
+    reason: str | None
+    """Why the order was cancelled."""
+
+
+@dataclass(frozen=True)
+class _ParkedStep:
+    step: Step
+    reason: str
+
+
+class Saga:
+    """Runs the steps of one order, remembers how to undo each, and undoes them when asked to."""
+
+    def __init__(self, placement: Placement) -> None:
+        self._placement = placement
+        self._compensations: list[Step] = []
+        self._parked: dict[str, _ParkedStep] = {}
+        self._redrives: list[str] = []
+        self._done: list[str] = []
+        self._compensated: list[str] = []
+        self._failed_compensations: list[GivenUp] = []
+        self._cancelled_because: str | None = None
+        self._state = OrderState.RUNNING
+
+    async def step(self, step: Step, *, undo: Step) -> None:
+        """Run one step; its compensation is registered first, as it may take effect even if we never hear of it.
+
+        Raises:
+            StepFailedError: the step gave up and its service is critical. Otherwise it is parked.
+        """
+        self._compensations.append(undo)
+        await self._attempt(step)
+
+    async def in_parallel(self, steps: Sequence[Coroutine[None, None, None]]) -> None:
+        """Run steps side by side and wait for all of them, also when one fails.
+
+        Raises:
+            StepFailedError: that of the first step, in the sequence given, that failed.
+        """
+        for result in await asyncio.gather(*steps, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+
+    async def parked_steps_redriven(self) -> None:
+        """Wait until no step is parked any more; an order with parked steps stays open for the redrive."""
+        while self._parked:
+            self._state = OrderState.PARKED
+            await workflow.wait_condition(lambda: bool(self._redrives))
+            parked = self._parked.pop(self._redrives.pop(0), None)
+            if parked is not None:
+                await self._attempt(parked.step)
+                self._list_parked()
+        self._state = OrderState.COMPLETED
+
+    async def compensate(self, reason: str) -> None:
+        """Undo what was done, last registered first, one by one; one that gives up does not keep the others from theirs.
+
+        Args:
+            reason: why the order is cancelled.
+        """
+        self._cancelled_because = reason
+        cancellation = Cancellation(
+            style=self._placement.style,
+            order_id=self._placement.order.order_id,
+            reason=reason,
+            rehearsal=self._placement.rehearsal,
+        )
+        for undo in reversed(self._compensations):
+            try:
+                await self._run(undo, cancellation)
+                self._compensated.append(undo.activity)
+            except ActivityError as error:
+                self._failed_compensations.append(
+                    GivenUp(service=undo.service.name, activity=undo.activity, reason=reason_of(error))
+                )
+        if self._parked:
+            self._parked.clear()
+            self._list_parked()
+        self._state = OrderState.ATTENTION if self._failed_compensations else OrderState.CANCELLED
+
+    def redrive(self, service: str) -> None:
+        """Ask for the parked step of a service to be tried again."""
+        self._redrives.append(service)
+
+    def outcome(self) -> SagaOutcome:
+        """How the order stands."""
+        parked = [
+            GivenUp(service=service, activity=parked.step.activity, reason=parked.reason)
+            for service, parked in self._parked.items()
+        ]
+        return SagaOutcome(
+            order_id=self._placement.order.order_id,
+            state=self._state,
+            done=self._done,
+            compensated=self._compensated,
+            given_up=parked or self._failed_compensations,
+            reason=self._cancelled_because,
+        )
+
+    async def _attempt(self, step: Step) -> None:
+        try:
+            await self._run(step, self._placement)
+            self._done.append(step.activity)
+        except ActivityError as error:
+            if is_superseded(error):
+                return
+            if step.service.critical:
+                raise StepFailedError(f"{step.service.name} gave up: {reason_of(error)}") from error
+            self._parked[step.service.name] = _ParkedStep(step, reason_of(error))
+            self._list_parked()
+
+    async def _run(self, step: Step, work: Placement | Cancellation) -> None:
+        await workflow.execute_activity(
+            step.activity,
+            work,
+            task_queue=step.service.task_queue(self._placement.lab),
+            **step.service.attempts.options(),
+        )
+
+    def _list_parked(self) -> None:
+        workflow.upsert_search_attributes([PARKED.value_set(list(self._parked))])
