@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -24,8 +23,7 @@ from activities.marketing import MarketingActivities
 from activities.reacting import Reporter, Routing
 from activities.shipping import ShippingActivities
 from orders.loader import campaign_audience, load_orders
-from runtime.errors import OrderlabError
-from runtime.leave import leave
+from runtime.leave import run_process
 from runtime.logs import configure_logs
 from runtime.settings import SHIPPED_ORDERS, Settings
 from server.mail import MailServer
@@ -146,16 +144,9 @@ def run(
 
 def main() -> None:
     """The process: runs, says in one line what went wrong, and leaves."""
-    try:
-        typer.run(run)
-    except OrderlabError as error:
-        print(f"worker: {error}", file=sys.stderr)  # noqa: T201 - what a person reads
-        leave(error.exit_code)
-    except KeyboardInterrupt:
-        leave(130)
-    except SystemExit as done:
-        leave(done.code if isinstance(done.code, int) else 0)
-    leave(0)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(run)
+    run_process(app, "worker")
 
 
 if __name__ == "__main__":

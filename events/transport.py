@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -22,8 +21,6 @@ WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
 class Publication:
     """What became of a publish call."""
 
-    run: WorkflowHandle[Any, EventLog]
-    """The bus run that has the event in its log."""
     recipients: tuple[str, ...]
     """Names of the subscribers that the event was routed to."""
     known: bool
@@ -33,10 +30,11 @@ class Publication:
 class EventPublisher:
     """Publishes events; resolves their recipients as it does."""
 
-    def __init__(self, client: Client, registry: SubscriptionRegistry, task_queue: str) -> None:
-        """Take the client to publish with, the registry to ask, and the task queue of the bus workers."""
+    def __init__(self, client: Client, registry: SubscriptionRegistry, *, lab: str, task_queue: str) -> None:
+        """Take the client to publish with, the registry to ask, the lab's name and the task queue of its bus workers."""
         self._client = client
         self._registry = registry
+        self._lab = lab
         self._task_queue = task_queue
 
     async def publish(self, event: Event, *, summary: str | None = None) -> Publication:
@@ -52,22 +50,22 @@ class EventPublisher:
         routed = self._registry.route(event)
         recipients = tuple(recipient.subscriber for recipient in routed.recipients)
         try:
-            run = await self._signal_with_start(routed, BusStart(), WorkflowIDReusePolicy.REJECT_DUPLICATE, summary)
+            await self._signal_with_start(routed, BusStart(), WorkflowIDReusePolicy.REJECT_DUPLICATE, summary)
         except WorkflowAlreadyStartedError:
             closed = self._client.get_workflow_handle(bus_id(event.correlation_key), result_type=EventLog)
             log: EventLog = await closed.result()
             if log.holds(event.id):
-                return Publication(closed, recipients, known=True)
-            run = await self._signal_with_start(
+                return Publication(recipients, known=True)
+            await self._signal_with_start(
                 routed, BusStart(log=log), WorkflowIDReusePolicy.ALLOW_DUPLICATE, summary
             )
-        return Publication(run, recipients, known=False)
+        return Publication(recipients, known=False)
 
     async def _signal_with_start(
         self, routed: RoutedEvent, start: BusStart, reuse: WorkflowIDReusePolicy, summary: str | None
-    ) -> WorkflowHandle[Any, EventLog]:
+    ) -> None:
         key = routed.event.correlation_key
-        return await self._client.start_workflow(
+        await self._client.start_workflow(
             BUS,
             start,
             id=bus_id(key),
@@ -76,8 +74,7 @@ class EventPublisher:
             start_signal_args=[routed],
             id_reuse_policy=reuse,
             task_timeout=WORKFLOW_TASK_TIMEOUT,
-            result_type=EventLog,
-            memo={"digest": routed.event.digest},
+            memo={"digest": routed.event.digest, "lab": self._lab},
             static_summary=summary or f"events about {key}",
             search_attributes=TypedSearchAttributes(
                 [SearchAttributePair(ORDER_ID, key), SearchAttributePair(ORDER_STYLE, "choreography")]

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -30,7 +29,6 @@ class Placed:
 
     style: Style
     order_id: str
-    run: WorkflowHandle[Any, Any]
     known: bool
     """It had been placed before, with the same content: nothing was changed."""
 
@@ -42,7 +40,7 @@ class Placer:
         """Take the client and the lab's task queue suffix."""
         self._client = client
         self._lab = lab
-        self._publisher = EventPublisher(client, registry(lab), task_queue("bus", lab))
+        self._publisher = EventPublisher(client, registry(lab), lab=lab, task_queue=task_queue("bus", lab))
 
     async def place_once(self, order: Order, styles: tuple[Style, ...]) -> list[Placed]:
         """Place an order that may have been placed before; all styles or none.
@@ -55,8 +53,7 @@ class Placer:
         placed = []
         for style in styles:
             if known[style]:
-                run: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(workflow_id(style, order.order_id))
-                placed.append(Placed(style, order.order_id, run, known=True))
+                placed.append(Placed(style, order.order_id, known=True))
             else:
                 placed.append(await self.place(order, style))
                 # Someone else may have placed the same id between our look and our call; theirs stands then.
@@ -71,25 +68,24 @@ class Placer:
         event = order_placed(order, rehearsal=rehearsal)
         if style == "choreography":
             publication = await self._publisher.publish(event, summary=_summary(order))
-            return Placed(style, order.order_id, publication.run, publication.known)
+            return Placed(style, order.order_id, publication.known)
         try:
-            run = await self._client.start_workflow(
+            await self._client.start_workflow(
                 OrderSaga.run,
                 Placement(style=style, order=order, lab=self._lab, rehearsal=rehearsal),
                 id=workflow_id(style, order.order_id),
                 task_queue=task_queue("saga", self._lab),
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 task_timeout=_TASK_TIMEOUT,
-                memo={"digest": event.digest},
+                memo={"digest": event.digest, "lab": self._lab},
                 static_summary=_summary(order),
                 search_attributes=TypedSearchAttributes(
                     [SearchAttributePair(ORDER_ID, order.order_id), SearchAttributePair(ORDER_STYLE, style)]
                 ),
             )
         except WorkflowAlreadyStartedError:
-            run = self._client.get_workflow_handle_for(OrderSaga.run, workflow_id(style, order.order_id))
-            return Placed(style, order.order_id, run, known=True)
-        return Placed(style, order.order_id, run, known=False)
+            return Placed(style, order.order_id, known=True)
+        return Placed(style, order.order_id, known=False)
 
     async def publish(self, event: Event) -> tuple[tuple[str, ...], bool]:
         """Publish any event; answers who it went to, and whether it was known already.
@@ -110,6 +106,11 @@ class Placer:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False
             raise
+        if await placed.memo_value("lab", default="") != self._lab:
+            raise InputError(
+                f"order {order_id} was placed on this Temporal server from another data directory; "
+                "give the order another id, or use a namespace of its own"
+            )
         if await placed.memo_value("digest", default=None) != event.digest:
             raise InputError(
                 f"order {order_id} was placed before with other content ({style}); "

@@ -2,7 +2,13 @@
 
 import os
 import sys
+import traceback
 from typing import NoReturn
+
+import typer
+from temporalio.service import RPCError
+
+from runtime.errors import ExitCode, OrderlabError
 
 
 def leave(code: int) -> NoReturn:
@@ -22,3 +28,32 @@ def leave(code: int) -> NoReturn:
         except (OSError, ValueError):  # a reader that went away (`orderlab orders | head -1`) changes no exit code
             continue
     os._exit(code)
+
+
+def run_process(app: typer.Typer, name: str) -> NoReturn:
+    """Run a command line, say in one line what went wrong, and leave with the exit code that goes with it.
+
+    Args:
+        app: the commands.
+        name: begins the line.
+    """
+    code: object = ExitCode.DONE
+    complaint: str | None = None
+    try:
+        code = app(standalone_mode=False)
+    except OrderlabError as error:
+        code, complaint = error.exit_code, str(error)
+    except typer.TyperException as error:
+        # Names the option at fault; the exceptions that need none have no such method.
+        told = getattr(error, "format_message", None)
+        code, complaint = ExitCode.USAGE, told() if told else str(error)
+    except RPCError as error:
+        code, complaint = ExitCode.NO_SERVER, f"the Temporal server did not answer: {error.message}"
+    except (KeyboardInterrupt, typer.Abort):
+        code, complaint = ExitCode.INTERRUPTED, "interrupted"
+    except Exception:  # noqa: BLE001 - a defect of ours: told whole, and the way out stays the same
+        traceback.print_exc()
+        code = ExitCode.BROKEN
+    if complaint:
+        print(f"{name}: {complaint}", file=sys.stderr)  # noqa: T201 - what a person reads
+    leave(code if isinstance(code, int) else ExitCode.DONE)

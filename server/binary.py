@@ -27,10 +27,10 @@ _Announce = Callable[[str], None]
 
 
 def find_temporal_binary(announce: _Announce) -> Path:
-    """Find or fetch the `temporal` program; blocks for minutes where it must be built, so call it outside event loops.
+    """Find or fetch the `temporal` program; blocks for minutes where it must be built.
 
-    Looked for in this order: on PATH, in the user's cache directory, by the SDK's download, by a build with Go. What was
-    fetched stays in the cache.
+    Looked for in this order: on PATH, in the user's cache directory, by the SDK's download, by a build with Go. What
+    was fetched stays in the cache.
 
     Args:
         announce: is told each attempt and each failure, in one line.
@@ -105,7 +105,7 @@ def _download(target: Path, announce: _Announce) -> bool:
     announce(f"no temporal CLI found: downloading {CLI_VERSION} (at most {_DOWNLOAD_S} s)")
     with _scratch(target) as scratch:
         # -P: a folder named `server` in the working directory is not ours.
-        argv = [sys.executable, "-P", "-m", "server.download", CLI_VERSION, scratch]
+        argv: list[str | Path] = [sys.executable, "-P", "-m", "server.download", CLI_VERSION, scratch]
         failure = _run(argv, "downloading the Temporal server", _DOWNLOAD_S)
         return _adopt(scratch, target, failure, announce)
 

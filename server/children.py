@@ -18,9 +18,9 @@ def start_child(
     """Start a command in the background.
 
     It gets a session of its own: Ctrl-C on a terminal goes to the whole foreground group, and would end the servers
-    while we still need them to finish and to report. On Linux it gets SIGTERM when we die, even by SIGKILL, which leaves
-    no time for cleaning up: a server that stays behind would hold its port and its database. The kernel ties it to the
-    *thread* that calls this, so call it from one that lives as long as the child shall.
+    while we still need them to finish and to report. On Linux it gets SIGTERM when we die, even by SIGKILL, which
+    leaves no time for cleaning up: a server that stays behind would hold its port and its database. The kernel ties it
+    to the *thread* that calls this, so call it from one that lives as long as the child shall.
 
     Args:
         argv: the command and its arguments.
@@ -33,7 +33,9 @@ def start_child(
     Raises:
         OSError: the log can't be written or, other than on Linux, the command can't be run.
     """
-    tether = [sys.executable, "-I", "-S", _TETHER, str(os.getpid())] if sys.platform == "linux" else []
+    tether: list[str | Path] = (
+        [sys.executable, "-I", "-S", _TETHER, str(os.getpid())] if sys.platform == "linux" else []
+    )
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         return subprocess.Popen(  # noqa: S603 - the commands are ours

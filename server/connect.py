@@ -25,7 +25,7 @@ _SUFFIX_DIGITS = 6
 
 
 def configured_elsewhere() -> bool:
-    """Whether the user names a server, by the environment or by the default profile of Temporal's configuration file."""
+    """Whether the user names a server: in the environment, or in the default profile of Temporal's configuration."""
     if any(os.environ.get(name) for name in _NAMING):
         return True
     try:
@@ -34,11 +34,11 @@ def configured_elsewhere() -> bool:
         return True
 
 
-async def connect_external(wait_s: float = _WAIT_S) -> Client:
+async def connect_external(settings: Settings) -> Client:
     """Connect to the server that the user names, and make it ready for orders.
 
     Args:
-        wait_s: how long each step may take; a refused connection fails at once.
+        settings: `server_wait_s` is how long each step may take; a refused connection fails at once.
 
     Raises:
         NoServerError: the configuration is broken, the server does not answer, the namespace is missing, or our search
@@ -46,7 +46,7 @@ async def connect_external(wait_s: float = _WAIT_S) -> Client:
     """
     config = _load_config()
     config.setdefault("target_host", _USUAL_ADDRESS)  # what Temporal's own tools assume for a profile without address
-    address = config["target_host"]
+    address, wait_s = config["target_host"], settings.server_wait_s
     client = await _connect(config, wait_s)
     request = DescribeNamespaceRequest(namespace=client.namespace)
     try:

@@ -1,21 +1,23 @@
-"""The embedded Temporal server: the CLI's development server as a process of our own, on loopback, with a file database."""
+"""The embedded Temporal server: the CLI's development server, on loopback, with a database in a file."""
 
 import asyncio
 import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import psutil
+from temporalio.service import RPCError
 
 from runtime.errors import NoServerError
 from runtime.search import SEARCH_ATTRIBUTES
 from runtime.settings import Settings
 from server.attributes import register_search_attributes, type_name
 from server.children import end_child, kill_child, last_line, start_child
-from server.connect import connect_to
+from server.connect import connect_to, server_version
 from server.ports import LOOPBACK, free_ports
+from server.state import ServerState
 
 TUNING = (
     # One partition per task queue: a second one only adds a hop when there is one process to serve them.
@@ -60,6 +62,7 @@ class EmbeddedServer:
         self._database = (settings.data / "temporal.db").resolve()
         self._wait_s = settings.server_wait_s
         self._ports: _Ports | None = None
+        self._version = ""
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -83,6 +86,21 @@ class EmbeddedServer:
         if self._child is None:
             raise RuntimeError("the server has not been started")
         return self._child.pid
+
+    def state(self, kind: Literal["lasting", "temporary"]) -> ServerState:
+        """What other processes may know about the server once it has been started.
+
+        Raises:
+            NoSuchProcess: it does not run any more.
+        """
+        return ServerState(
+            address=self.address,
+            ui_url=self.ui_url,
+            pid=self.pid,
+            version=self._version,
+            tuned=self.tuned,
+            kind=kind,
+        )
 
     async def start(self) -> None:
         """Start the server and wait until it takes orders.
@@ -180,7 +198,8 @@ class EmbeddedServer:
                     client = await connect_to(f"{LOOPBACK}:{port}", wait_s=left_s)
                     # A database made by an earlier version may lack some: the options act on a new one only.
                     await register_search_attributes(client, left_s)
-                except NoServerError as error:
+                    self._version = await server_version(client)
+                except (NoServerError, RPCError) as error:
                     trouble = str(error)
                 else:
                     return

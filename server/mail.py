@@ -26,7 +26,7 @@ from runtime.errors import ExitCode
 from runtime.leave import leave
 from runtime.logs import configure_logs
 from runtime.settings import Settings
-from server.ports import LOOPBACK
+from server.ports import LOOPBACK, free_port
 
 _READY_S = 10.0
 _CALL_S = 2.0
@@ -38,13 +38,13 @@ class MailServer:
 
     Args:
         directory: holds `<sha256 of Message-ID>.eml` for each mail.
-        port: a free one.
+        port: on loopback; any free one if None.
     """
 
-    def __init__(self, directory: Path, port: int) -> None:
+    def __init__(self, directory: Path, port: int | None = None) -> None:
         self._directory = directory
-        self._port = port
-        self._controller = Controller(_Keeper(directory), hostname=LOOPBACK, port=port)
+        self._port = free_port() if port is None else port
+        self._controller = Controller(_Keeper(directory), hostname=LOOPBACK, port=self._port)
 
     @property
     def url(self) -> str:
@@ -54,7 +54,7 @@ class MailServer:
     def __enter__(self) -> Self:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._controller.start()
-        wait_for_mail_server(self._port)
+        wait_until_mail_is_taken(self._port)
         return self
 
     def __exit__(
@@ -93,7 +93,7 @@ def keep(directory: Path, mail: bytes) -> bool:
     return True
 
 
-def wait_for_mail_server(port: int, wait_s: float = _READY_S) -> None:
+def wait_until_mail_is_taken(port: int, wait_s: float = _READY_S) -> None:
     """Wait until the mail server on this loopback port answers.
 
     Raises:

@@ -22,6 +22,11 @@ def free_ports(*preferred: int) -> list[int]:
         return [_hold(port, held) for port in preferred]
 
 
+def free_port(preferred: int = 0) -> int:
+    """Pick one free port; as `free_ports`."""
+    return free_ports(preferred)[0]
+
+
 def _hold(port: int, held: ExitStack) -> int:
     holder = held.enter_context(socket.socket())
     # A server stopped a moment ago leaves connections in TIME_WAIT, which do not hinder the next one from listening.

@@ -12,7 +12,14 @@ from temporalio.client import Client
 from runtime.errors import NoServerError
 from runtime.settings import Settings
 from server.binary import find_temporal_binary
-from server.connect import configured_elsewhere, connect_external, connect_to, lab_suffix, ui_link
+from server.connect import (
+    configured_elsewhere,
+    connect_external,
+    connect_to,
+    lab_suffix,
+    server_version,
+    ui_link,
+)
 from server.embedded import EmbeddedServer
 from server.state import ServerState, clear_state, read_state, write_state
 
@@ -67,7 +74,7 @@ async def open_session(
         NoServerError: there is none to be had.
     """
     if configured_elsewhere():
-        client = await connect_external(settings)
+        client = await connect_external(settings.server_wait_s)
         yield Session(client, lab_suffix(settings, external=True), _external_ui(settings, client), "external", None)
         return
     running = await _running_or_locked(settings, announce)
@@ -77,16 +84,22 @@ async def open_session(
         return
     with running:
         binary = await asyncio.to_thread(find_temporal_binary, announce)
-        server = EmbeddedServer(binary, settings, tuned=tuned)
         announce(f"starting a Temporal server on {settings.data}")
-        await server.start()
-        try:
-            write_state(settings.data, server.state(kind="lasting" if lasting else "temporary"))
+        async with EmbeddedServer(binary, settings, tuned=tuned) as server:
             client = await connect_to(server.address)
-            yield Session(client, lab_suffix(settings, external=False), server.ui_url, "file", tuned, server)
-        finally:
-            clear_state(settings.data)
-            await server.stop()
+            state = ServerState(
+                address=server.address,
+                ui_url=server.ui_url,
+                pid=server.pid,
+                version=await server_version(client),
+                tuned=tuned,
+                kind="lasting" if lasting else "temporary",
+            )
+            write_state(settings.data, state)
+            try:
+                yield Session(client, lab_suffix(settings, external=False), server.ui_url, "file", tuned, server)
+            finally:
+                clear_state(settings.data)
 
 
 async def _running_or_locked(settings: Settings, announce: Callable[[str], None]) -> ServerState | FileLock:

@@ -17,7 +17,7 @@ def _start_time(known: dict[str, Any]) -> float:
 
 
 class ServerState(BaseModel):
-    """Where a running server is, and whose it is."""
+    """Where a running server is, and what it is like."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -25,14 +25,15 @@ class ServerState(BaseModel):
     """`host:port` for clients."""
     ui_url: str
     pid: int
-    """The process whose life the server's life depends on."""
+    """The server's process."""
     pid_started_s: float = Field(default_factory=_start_time)
     """Since the epoch; filled in, and tells that process from a later one with the same number."""
     version: str
     tuned: bool
     kind: Literal["lasting", "temporary"]
     """`lasting` runs until somebody ends it, `temporary` for one command."""
-    smtp_url: str | None
+    smtp_url: str | None = None
+    """Where mails of this lab go, once that is known."""
 
 
 def write_state(data: Path, state: ServerState) -> None:

@@ -2,8 +2,8 @@
 
 Run by path, so that it starts fast and imports nothing of ours: `python tether.py PARENT_PID COMMAND [ARGUMENT…]`.
 
-Why a program and not `preexec_fn`: that runs Python between fork and exec, where a lock held by one of the SDK's threads
-would block it for ever.
+Why a program and not `preexec_fn`: that runs Python between fork and exec, where a lock held by one of the SDK's
+threads would block it for ever.
 """
 
 import ctypes

@@ -1,0 +1,44 @@
+# Each of these does everything on a fresh machine: see "Set-up" in the README.
+PYTHON ?= python3
+VENV   := .venv
+UV     := $(VENV)/bin/uv
+READY  := $(VENV)/.ready
+
+.PHONY: setup demo test check histories schemas lock
+
+setup: $(READY)
+	@$(VENV)/bin/python -m server.binary
+
+demo: $(READY)
+	@$(VENV)/bin/orderlab demo
+
+test: check
+	@$(VENV)/bin/python -m server.binary
+	$(VENV)/bin/python -m pytest
+
+# Everything that needs no server: style, types, import rules.
+check: $(READY)
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+# Records tests/histories anew, from real runs.
+histories: setup
+	$(VENV)/bin/python -m tests.record_histories
+
+# Writes the JSON Schema of every event type anew.
+schemas: $(READY)
+	$(VENV)/bin/python -m events.schemas
+
+# Resolves the dependencies anew and pins them.
+lock: $(READY)
+	$(UV) pip compile --universal --generate-hashes --no-annotate --no-header --upgrade --group dev -o requirements.lock pyproject.toml
+
+$(READY): requirements.lock pyproject.toml
+	@test -x $(VENV)/bin/python || $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(UV) || $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@$(UV) pip sync --quiet --python $(VENV)/bin/python --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-build-isolation --no-deps --editable .
+	@touch $@

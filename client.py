@@ -1,0 +1,172 @@
+"""The `orderlab` command: places orders, publishes events, looks at what became of them, compares the two styles."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from events.edge import order_placed, parse_event
+from lab import commands
+from lab.console import check_writable
+from lab.demo import DemoPlan
+from lab.replay import histories_in
+from orders.loader import load_orders, read_order
+from orders.model import STYLES, Order, Style
+from runtime.errors import InputError
+from runtime.leave import run_process
+from runtime.logs import configure_logs
+from runtime.settings import SHIPPED_ORDERS, Settings
+
+app = typer.Typer(
+    help="One order-placed scenario as an orchestrated saga and as a choreographed event fan-out, on Temporal.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Data = Annotated[Path | None, typer.Option(help="Directory that holds all of a lab (default .orderlab).")]
+Json = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file; - for standard output.")]
+
+
+@app.command()
+def up(data: Data = None) -> None:
+    """Run the lab until Ctrl-C: Temporal server, mail server, one worker process per service."""
+    _run(commands.up(Settings.at(data)))
+
+
+@app.command("order")
+def place_order(
+    what: Annotated[
+        str, typer.Argument(metavar="FILE|INVOICE", help="A JSON file, or an invoice number of the data set.")
+    ],
+    style: Annotated[str, typer.Option(help="saga, choreography or both.")] = "both",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the order has ended.")] = False,
+    json: Json = None,
+    data: Data = None,
+) -> None:
+    """Place one order and print how it stands; placing it twice changes nothing.
+
+    Where no workers run (`orderlab up` or `python worker.py`), they run for the duration of this command.
+    """
+    styles = _styles(style)
+    order = _order(what)
+    order_placed(order)  # an order that is too large for a payload is refused here
+    check_writable(json)
+    _run(commands.place(Settings.at(data), order, styles, wait=wait, json=json))
+
+
+@app.command("orders")
+def list_orders(
+    limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 20, json: Json = None, data: Data = None
+) -> None:
+    """List orders and how they stand."""
+    _at_least_one("--limit", limit)
+    check_writable(json)
+    _run(commands.list_orders(Settings.at(data), limit, json))
+
+
+@app.command("publish")
+def publish_event(
+    file: Annotated[Path, typer.Argument(metavar="EVENT.json", help="A CloudEvent in JSON, of any type.")],
+    data: Data = None,
+) -> None:
+    """Publish an event on the bus; publishing the same event id twice changes nothing."""
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"can't read {file}: {error.strerror}") from error
+    _run(commands.publish(Settings.at(data), parse_event(text, where=str(file))))
+
+
+@app.command("events")
+def show_events(
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="An order id, or another correlation key.")],
+    json: Json = None,
+    data: Data = None,
+) -> None:
+    """Show the event log of an order: each event, who was handed it, and what became of that."""
+    check_writable(json)
+    _run(commands.show_events(Settings.at(data), order, json))
+
+
+@app.command("effects")
+def show_effects(
+    order: Annotated[str | None, typer.Argument(metavar="[ORDER]", help="Only those of this order.")] = None,
+    json: Json = None,
+    data: Data = None,
+) -> None:
+    """List what the services did, from their own databases."""
+    check_writable(json)
+    commands.show_effects(Settings.at(data), order, json)
+
+
+@app.command("replay")
+def replay_histories(
+    what: Annotated[str, typer.Argument(metavar="ORDER|DIR", help="An order id, or a directory of histories.")],
+    json: Json = None,
+    data: Data = None,
+) -> None:
+    """Replay histories on today's code; exit 1 if one no longer fits."""
+    check_writable(json)
+    if Path(what).is_dir():
+        _run(commands.replay_histories(histories_in(Path(what)), json))
+    else:
+        _run(commands.replay_order(Settings.at(data), what, json))
+
+
+@app.command()
+def demo(
+    orders: Annotated[int, typer.Option(help="How many orders, each through both styles.")] = 40,
+    seed: Annotated[int, typer.Option(help="Decides which orders.")] = 7,
+    untuned: Annotated[bool, typer.Option("--untuned", help="Run the server with its default settings.")] = False,
+    json: Json = None,
+    data: Data = None,
+) -> None:
+    """Take real orders through both styles and compare; on a terminal the lab then stays up until Ctrl-C."""
+    _at_least_one("--orders", orders)
+    check_writable(json)
+    settings = Settings.at(data)
+    if untuned:  # the database file remembers some of the settings, so tuned and untuned must not share one
+        settings = Settings.at(settings.data / "untuned")
+    _run(commands.demo(settings, DemoPlan.now(orders, seed), tuned=not untuned, json=json))
+
+
+def _styles(text: str) -> tuple[Style, ...]:
+    if text == "both":
+        return STYLES
+    for style in STYLES:
+        if text == style:
+            return (style,)
+    raise InputError(f"unknown style {text!r}; take one of: {', '.join(STYLES)}, both")
+
+
+def _order(what: str) -> Order:
+    path = Path(what)
+    if path.exists() or path.suffix or path.name != what:
+        return read_order(path)
+    return load_orders(SHIPPED_ORDERS).find(what)
+
+
+def _at_least_one(option: str, value: int) -> None:
+    if value < 1:
+        raise InputError(f"{option} must be at least 1, not {value}")
+
+
+def _run(command: Coroutine[Any, Any, None]) -> None:
+    # A supervisor ends us by SIGTERM; it is to be as orderly as Ctrl-C, which asyncio turns into a cancellation.
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    asyncio.run(command)
+
+
+def main() -> None:
+    """The process."""
+    configure_logs()
+    run_process(app, "orderlab")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""What each command does once its input is known to be good."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from temporalio.client import WorkflowHistory
+
+from events.envelope import Event
+from lab import show
+from lab.console import PROGRESS, RESULTS, announce, write_json
+from lab.demo import DemoPlan, run_demo
+from lab.effects import all_effects
+from lab.measure import Timing
+from lab.placing import Placed, Placer, workflow_id
+from lab.replay import histories_of, replay
+from lab.running import for_this_command, whole_lab
+from lab.status import OrderStatus, end_of, log_of, recent, status_of
+from orders.loader import load_orders
+from orders.model import STYLES, Order, Style
+from runtime.errors import InputError, OrderlabError
+from runtime.settings import SHIPPED_ORDERS, Settings
+
+
+async def up(settings: Settings) -> None:
+    """Run the lab until Ctrl-C, and print where everything is."""
+    async with whole_lab(settings) as (session, children):
+        RESULTS.print(f"Temporal    {session.address}, namespace {session.client.namespace}")
+        RESULTS.print(f"UI          {session.ui_url or 'of your server'}")
+        for child in children:
+            where = f", smtp://127.0.0.1:{child.argv[-1]}, keeps {settings.mail_dir}" if child.name == "mail" else ""
+            RESULTS.print(f"{child.name:<11} pid {child.pid}{where}, log {child.log}")
+        if session.server is None and not children:
+            RESULTS.print("Everything is at work already.")
+            return
+        RESULTS.print("Ready. Place an order: orderlab order 536365 --style both --wait    Stop: Ctrl-C")
+        await _until_interrupted()
+
+
+async def place(settings: Settings, order: Order, styles: tuple[Style, ...], *, wait: bool, json: Path | None) -> None:
+    """Place one order in these styles and tell how it stands.
+
+    Raises:
+        InputError: its id is taken by another order.
+        OrderlabError: it ended in no legal state.
+    """
+    async with for_this_command(settings) as (session, must_wait):
+        statuses: list[OrderStatus] = []
+        for placed in await Placer(session.client, session.lab).place_once(order, styles):
+            if placed.known:
+                announce(f"order {placed.order_id} was placed already ({placed.style}); nothing was changed")
+            if wait or must_wait:
+                await end_of(session.client, placed)
+            status = await status_of(session.client, placed.style, placed.order_id)
+            if status is not None:
+                statuses.append(status)
+        if json is not None:
+            write_json(json, list(statuses))
+        if str(json) != "-":
+            for status in statuses:
+                where = session.link(status.workflow_id, status.run_id) or f"workflow id {status.workflow_id}"
+                reason = f" ({status.detail})" if status.detail else ""
+                RESULTS.print(f"{status.order_id}  {status.style:<12}  {status.state or 'broken'}{reason}  {where}")
+            if session.server is not None:
+                announce("the links work while `orderlab up` is running")
+        broken = [f"{status.workflow_id}: {status.detail}" for status in statuses if status.state is None]
+        if broken:
+            raise OrderlabError("; ".join(broken))
+
+
+async def list_orders(settings: Settings, limit: int, json: Path | None) -> None:
+    """List the orders placed last."""
+    async with for_this_command(settings, ("saga", "bus")) as (session, _):
+        statuses = await recent(session.client, limit)
+    if json is not None:
+        write_json(json, list(statuses))
+    if str(json) != "-":
+        RESULTS.print(show.orders(statuses))
+
+
+async def publish(settings: Settings, event: Event) -> None:
+    """Publish an event and tell who it goes to."""
+    async with for_this_command(settings) as (session, must_wait):
+        recipients, known = await Placer(session.client, session.lab).publish(event)
+        if known:
+            RESULTS.print(f"{event.type} {event.id} was published already; nothing was changed", markup=False)
+            return
+        to = ", ".join(recipients) or "nobody"
+        RESULTS.print(f"published {event.type} {event.id}, handed to: {to}", markup=False)
+        run = workflow_id("choreography", event.correlation_key)
+        RESULTS.print(session.link(run) or f"workflow id {run}", markup=False)
+        if must_wait:
+            await end_of(session.client, Placed("choreography", event.correlation_key, known=False))
+
+
+async def show_events(settings: Settings, key: str, json: Path | None) -> None:
+    """Show the log of an order or another correlation key.
+
+    Raises:
+        InputError: there is none.
+    """
+    async with for_this_command(settings, ("bus",)) as (session, _):
+        log = await log_of(session.client, key)
+        if log is None:
+            saga = await status_of(session.client, "saga", key)
+            why = "it ran as a saga only, which has no events" if saga else "`orderlab orders` lists what there is"
+            raise InputError(f"there are no events of {key}: {why}")
+    if json is not None:
+        write_json(json, log)
+    if str(json) != "-":
+        RESULTS.print(show.event_log(key, log))
+
+
+def show_effects(settings: Settings, order_id: str | None, json: Path | None) -> None:
+    """List what the services did."""
+    records = all_effects(settings, order_id)
+    if json is not None:
+        write_json(json, list(records))
+    if str(json) != "-":
+        RESULTS.print(show.effects(records))
+
+
+async def replay_order(settings: Settings, order_id: str, json: Path | None) -> None:
+    """Replay the runs of an order, in every style in which it was placed."""
+    async with for_this_command(settings, ()) as (session, _):
+        histories = await histories_of(session.client, order_id)
+    await replay_histories(histories, json)
+
+
+async def replay_histories(histories: list[WorkflowHistory], json: Path | None) -> None:
+    """Replay histories and tell which of them today's code can have made.
+
+    Raises:
+        OrderlabError: not all of them.
+    """
+    results = await replay(histories)
+    if json is not None:
+        write_json(json, list(results))
+    if str(json) != "-":
+        for result in results:
+            RESULTS.print(f"{result.workflow_id}: {result.events} events: {result.failure or 'replays'}", markup=False)
+    broken = sum(result.failure is not None for result in results)
+    if broken:
+        raise OrderlabError(f"{broken} of {len(results)} histories do not fit today's code")
+
+
+async def demo(settings: Settings, plan: DemoPlan, *, tuned: bool, json: Path | None) -> None:
+    """Take orders through both styles, print the comparison and where to look.
+
+    Raises:
+        OrderlabError: the styles differ, or an order did not end.
+    """
+    book = load_orders(SHIPPED_ORDERS)
+    announce(show.order_book(book))
+    async with whole_lab(settings, tuned=tuned) as (session, _):
+        with _progress(2 * plan.orders) as on_order:
+            result = await run_demo(session, settings, book, plan, on_order)
+        if json is not None:
+            write_json(json, result)
+        if str(json) != "-":
+            RESULTS.print(show.report(result))
+            RESULTS.print(f"Order {result.links.order_id} in both styles, in the Temporal UI:")
+            for style in STYLES:
+                RESULTS.print(f"  {getattr(result.links, style) or workflow_id(style, result.links.order_id)}")
+            RESULTS.print(f"Its events: .venv/bin/orderlab events {result.links.order_id} --data {settings.data}")
+        if result.parity.differences or result.unfinished:
+            raise OrderlabError("the two styles did not end in the same business state, or an order did not end")
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            RESULTS.print("The lab stays up, so that the links work. Stop: Ctrl-C")
+            await _until_interrupted()
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Callable[[Timing], None]]:
+    """A progress bar on a terminal, a line every quarter otherwise; yields what to call for each order's end."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=PROGRESS, disable=not PROGRESS.is_terminal) as bar:
+        task = bar.add_task("orders", total=total)
+        ended = 0
+
+        def on_order(timing: Timing) -> None:
+            nonlocal ended
+            ended += 1
+            bar.update(task, advance=1, description=f"{timing.placed.style:<12}")
+            if not PROGRESS.is_terminal and (ended * 4) // total > ((ended - 1) * 4) // total:
+                announce(f"{ended} of {total} orders have ended")
+
+        yield on_order
+
+
+async def _until_interrupted() -> None:
+    """Wait for Ctrl-C, which is how a lab that stays up is ended, and no failure."""
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
+    announce("stopping")

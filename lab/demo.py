@@ -1,0 +1,87 @@
+"""`orderlab demo`: takes real orders through both styles and compares what came out."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lab.effects import all_effects
+from lab.histories import costs_of
+from lab.measure import Measured, Timing, measure, warm_up
+from lab.parity import compare_styles
+from lab.placing import Placer, workflow_id
+from lab.report import Links, Report, ServerReport
+from lab.summary import ratios, style_report
+from orders.loader import OrderBook
+from orders.model import STYLES
+from runtime.settings import Settings
+from server.connect import server_version
+from server.session import Session
+from services.order_placed import SCENARIO
+
+_WARM_UP_ORDERS = 3
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """What a demo takes on."""
+
+    orders: int
+    seed: int
+    label: str
+    """Ends every order id, so that runs don't collide."""
+
+    @classmethod
+    def now(cls, orders: int, seed: int) -> "DemoPlan":
+        """A plan labelled with the time."""
+        return cls(orders, seed, datetime.now(UTC).strftime("d%m%d-%H%M%S"))
+
+
+async def run_demo(
+    session: Session, settings: Settings, book: OrderBook, plan: DemoPlan, on_order: Callable[[Timing], None]
+) -> Report:
+    """Run the plan and report on it.
+
+    Args:
+        session: the Temporal server; workers must be at work.
+        settings: where the services' databases are.
+        book: orders to draw from.
+        plan: how many, which, and under which label.
+        on_order: is told of each order's end, in each style.
+    """
+    placer = Placer(session.client, session.lab)
+    await warm_up(session.client, placer, book.take(_WARM_UP_ORDERS, plan.seed, f"warm-up-{plan.label}"))
+    measured = Measured()
+    orders = book.take(plan.orders, plan.seed, plan.label)
+    await measure(session.client, placer, orders, on_order, into=measured)
+    return await report_on(session, settings, plan, measured)
+
+
+async def report_on(session: Session, settings: Settings, plan: DemoPlan, measured: Measured) -> Report:
+    """Build the report: counts from the histories, effects from the databases, times from the clocks."""
+    ids = {timing.placed.order_id for timing in measured.all}
+    effects = [record for record in await asyncio.to_thread(all_effects, settings) if record.order_id in ids]
+    costs = {style: await costs_of(session.client, [workflow_id(style, order) for order in sorted(ids)]) for style in STYLES}
+    shown = measured.all[0].placed.order_id
+    return Report(
+        scenario=SCENARIO,
+        transport="temporal-bus",
+        seed=plan.seed,
+        orders=len(ids),
+        server=ServerReport(
+            version=await server_version(session.client), tuned=session.tuned, database=session.database
+        ),
+        styles={style: style_report(style, measured, effects, costs[style]) for style in STYLES},
+        ratios=ratios(measured, effects, plan.seed),
+        parity=compare_styles(ids, effects),
+        links=Links(
+            order_id=shown,
+            saga=session.link(workflow_id("saga", shown)),
+            choreography=session.link(workflow_id("choreography", shown)),
+        ),
+        unfinished=[
+            f"{workflow_id(timing.placed.style, timing.placed.order_id)}: {timing.detail}"
+            for timing in measured.all
+            if timing.state is None
+        ],
+    )

@@ -1,0 +1,80 @@
+"""Replays histories on today's code: would the workflows still decide as they did?"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import BaseModel
+from temporalio.client import Client, WorkflowHistory
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Replayer
+
+from lab.placing import workflow_id
+from orders.model import STYLES
+from runtime.errors import InputError
+from runtime.temporal import ORDERLAB_PLUGIN
+from workflows.event_bus import EventBus
+from workflows.order_saga import OrderSaga
+
+WORKFLOWS: list[type] = [OrderSaga, EventBus]
+
+
+class Replayed(BaseModel):
+    """What became of one history."""
+
+    workflow_id: str
+    events: int
+    failure: str | None
+    """Why today's code can't have made this history; None where it could."""
+
+
+async def replay(histories: Iterable[WorkflowHistory]) -> list[Replayed]:
+    """Replay histories, one after the other."""
+    replayer = Replayer(workflows=WORKFLOWS, plugins=[ORDERLAB_PLUGIN])
+    replayed = []
+    for history in histories:
+        result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+        failure = result.replay_failure
+        replayed.append(
+            Replayed(
+                workflow_id=history.workflow_id,
+                events=len(history.events),
+                failure=None if failure is None else f"{type(failure).__name__}: {failure}",
+            )
+        )
+    return replayed
+
+
+def histories_in(directory: Path) -> list[WorkflowHistory]:
+    """The histories stored as JSON files in a directory, as the UI and `temporal workflow show --output json` write them.
+
+    Raises:
+        InputError: there are none, or one is no history.
+    """
+    files = sorted(directory.glob("*.json"))
+    if not files:
+        raise InputError(f"no histories (*.json) in {directory}")
+    found = []
+    for file in files:
+        try:
+            found.append(WorkflowHistory.from_json(file.stem, file.read_text(encoding="utf-8")))
+        except Exception as error:  # protobuf's parser and the SDK raise what they like
+            raise InputError(f"{file} is no workflow history: {' '.join(str(error).split())}") from error
+    return found
+
+
+async def histories_of(client: Client, order_id: str) -> list[WorkflowHistory]:
+    """The histories of an order, in every style in which it was placed, as far as they have come.
+
+    Raises:
+        InputError: it was placed in none.
+    """
+    found = []
+    for style in STYLES:
+        try:
+            found.append(await client.get_workflow_handle(workflow_id(style, order_id)).fetch_history())
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+    if not found:
+        raise InputError(f"order {order_id} was not placed; `orderlab orders` lists those that were")
+    return found

@@ -1,0 +1,151 @@
+"""Prints results for people."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from events.log import EventLog
+from lab.report import Percentiles, Ratio, Report
+from lab.status import OrderStatus
+from orders.loader import OrderBook
+from orders.model import STYLES
+from services.order_placed import SERVICES
+from stores.ledger import EffectRecord
+
+
+def order_book(book: OrderBook) -> str:
+    """What the data set holds, in one line."""
+
+    def counted(reasons: dict[str, int]) -> str:
+        return ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+
+    return (
+        f"{len(book.orders)} orders can be sold, {book.guests} of them by guests; refused: "
+        f"{book.lines_refused} lines ({counted(book.lines_refused_by_reason)}), with them {book.orders_refused} whole "
+        f"orders; left for later: {book.cancellations} cancellations"
+    )
+
+
+def report(result: Report) -> RenderableType:
+    """The comparison, as tables."""
+    saga, choreography = (result.styles[style] for style in STYLES)
+    table = Table(title=f"{result.orders} orders through each style", title_justify="left")
+    table.add_column("")
+    for column in (*STYLES, "choreography / saga"):
+        table.add_column(column, justify="right")
+
+    def times(name: str, ours: Percentiles | None, theirs: Percentiles | None, ratio: str) -> None:
+        table.add_row(f"{name}, ms p50 / p95", _times(ours), _times(theirs), _ratio(result.ratios.get(ratio)))
+
+    times("acknowledgement", saga.ack_ms, choreography.ack_ms, "ack_ms")
+    for service in SERVICES:
+        times(
+            f"reaction of {service.name}",
+            saga.reaction_ms[service.name],
+            choreography.reaction_ms[service.name],
+            f"reaction_ms.{service.name}",
+        )
+    times("end to end", saga.end_to_end_ms, choreography.end_to_end_ms, "end_to_end_ms")
+    table.add_row(
+        "orders per second",
+        _number(saga.orders_per_s),
+        _number(choreography.orders_per_s),
+        _ratio(result.ratios.get("orders_per_s")),
+    )
+    table.add_section()
+    for name in ("history_events_per_order", "actions_per_order", "retries"):
+        table.add_row(
+            name.replace("_", " "), _number(getattr(saga, name)), _number(getattr(choreography, name)), ""
+        )
+    table.add_section()
+    for state in sorted({*saga.end_states, *choreography.end_states}):
+        table.add_row(
+            f"orders {state}", str(saga.end_states.get(state, 0)), str(choreography.end_states.get(state, 0)), ""
+        )
+    table.add_section()
+    for service in SERVICES:
+        done = (saga.effects[service.name], choreography.effects[service.name])
+        for effect in sorted({*done[0], *done[1]}):
+            table.add_row(f"{service.name}: {effect}", str(done[0].get(effect, 0)), str(done[1].get(effect, 0)), "")
+    notes = [
+        "Latencies: one order at a time; orders per second: many in flight. Ratios: median over the same orders "
+        "(95 % interval)."
+    ]
+    return Group(table, Text("\n".join(notes), style="dim"), parity(result), *_unfinished(result))
+
+
+def parity(result: Report) -> RenderableType:
+    """Whether both styles ended in the same business state."""
+    compared, differences = result.parity.compared, result.parity.differences
+    if not differences:
+        return Text(f"Same business state in both styles: {compared} of {compared} orders, effect by effect.", "green")
+    lines = [f"DIFFERENT business state in {len({d.order_id for d in differences})} of {compared} orders:"]
+    lines += [
+        f"  {d.order_id} {d.service}: saga {d.saga or 'nothing'}, choreography {d.choreography or 'nothing'}"
+        for d in differences[:10]
+    ]
+    return Text("\n".join(lines), "bold red")
+
+
+def _unfinished(result: Report) -> list[RenderableType]:
+    if not result.unfinished:
+        return []
+    return [Text("\n".join(["Orders that did not end as they should:", *result.unfinished[:10]]), "bold red")]
+
+
+def orders(statuses: Sequence[OrderStatus]) -> RenderableType:
+    """A list of orders and their states."""
+    table = Table()
+    for column in ("order", "style", "state", "started", "workflow", "detail"):
+        table.add_column(column, overflow="fold")
+    for status in statuses:
+        started = status.started.astimezone().strftime("%Y-%m-%d %H:%M:%S") if status.started else ""
+        table.add_row(
+            status.order_id,
+            status.style,
+            status.state or "broken",
+            started,
+            status.workflow_id,
+            Text(status.detail or ""),
+        )
+    return table
+
+
+def event_log(key: str, log: EventLog) -> RenderableType:
+    """The log of one correlation key: each event, who was handed it, and what became of that."""
+    table = Table(title=f"events of {key}", title_justify="left")
+    for column in ("#", "event", "from", "at", "handed to", "outcome", "caused by"):
+        table.add_column(column, overflow="fold")
+    for number, entry in enumerate(log.entries, start=1):
+        handlers = "\n".join(delivery.handler for delivery in entry.deliveries) or "nobody"
+        outcomes = "\n".join(f"{d.state}{f': {d.reason}' if d.reason else ''}" for d in entry.deliveries)
+        cause = next((str(n) for n, e in enumerate(log.entries, start=1) if e.id == entry.causationid), "")
+        at = entry.time.astimezone().strftime("%H:%M:%S.%f")[:-3]
+        table.add_row(str(number), entry.type, entry.source, at, handlers, Text(outcomes), f"#{cause}" if cause else "")
+    return table
+
+
+def effects(records: Sequence[EffectRecord]) -> RenderableType:
+    """What the services did."""
+    table = Table()
+    for column in ("order", "style", "service", "effect", "at", "what"):
+        table.add_column(column, overflow="fold")
+    for record in records:
+        what = ", ".join(f"{name} {value}" for name, value in record.fact.items() if name != "order_id")
+        at = record.at.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        table.add_row(record.order_id, record.style, record.service, record.effect, at, Text(what))
+    return table
+
+
+def _times(times: Percentiles | None) -> str:
+    return "-" if times is None else f"{times.p50:,.1f} / {times.p95:,.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def _ratio(ratio: Ratio | None) -> str:
+    return "" if ratio is None else f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
