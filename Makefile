@@ -7,13 +7,13 @@ READY  := $(VENV)/.ready
 .PHONY: setup demo test check histories schemas lock
 
 setup: $(READY)
-	@$(VENV)/bin/python -m server.binary
+	@$(VENV)/bin/python -m server
 
 demo: $(READY)
 	@$(VENV)/bin/orderlab demo
 
 test: check
-	@$(VENV)/bin/python -m server.binary
+	@$(VENV)/bin/python -m server
 	$(VENV)/bin/python -m pytest
 
 # Everything that needs no server: style, types, import rules.

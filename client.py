@@ -1,7 +1,6 @@
 """The `orderlab` command: places orders, publishes events, looks at what became of them, compares the two styles."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
@@ -157,8 +156,10 @@ def _at_least_one(option: str, value: int) -> None:
 
 
 def _run(command: Coroutine[Any, Any, None]) -> None:
-    # A supervisor ends us by SIGTERM; it is to be as orderly as Ctrl-C, which asyncio turns into a cancellation.
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    # asyncio turns Ctrl-C into a cancellation, but not where a shell's `&` made us ignore it. SIGTERM, by which other
+    # programs end us, is to be as orderly.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     asyncio.run(command)
 
 

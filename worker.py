@@ -14,7 +14,8 @@ from typing import Annotated, Any
 import structlog
 import typer
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.analytics import AnalyticsActivities
 from activities.invoicing import InvoicingActivities
@@ -40,7 +41,9 @@ _THREADS = 8
 
 
 @contextlib.asynccontextmanager
-async def hosting(client: Client, names: Sequence[str], settings: Settings, lab: str) -> AsyncIterator[None]:
+async def hosting(
+    client: Client, names: Sequence[str], settings: Settings, lab: str, *, sandbox: bool = False, cached: int = 1_000
+) -> AsyncIterator[None]:
     """Run the workers of these names until the block ends, then let what is under way finish.
 
     Args:
@@ -48,7 +51,11 @@ async def hosting(client: Client, names: Sequence[str], settings: Settings, lab:
         names: services, `saga`, `bus`.
         settings: where databases and mail server are.
         lab: suffix of the task queues.
+        sandbox: run workflows in the SDK's sandbox, which refuses what is not deterministic. The tests and replays do; it
+            costs each workflow task several milliseconds (docs/decisions), so the workers do without.
+        cached: workflows kept in memory between their tasks; with 0, each task replays its workflow from the start.
     """
+    runner = SandboxedWorkflowRunner() if sandbox else UnsandboxedWorkflowRunner()
     async with contextlib.AsyncExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(_THREADS * len(names), thread_name_prefix="activity"))
         for name in names:
@@ -57,7 +64,12 @@ async def hosting(client: Client, names: Sequence[str], settings: Settings, lab:
                 client,
                 task_queue=task_queue(name, lab),
                 workflows=workflows,
-                activities=await asyncio.to_thread(_activities, name, settings, lab, stack),
+                workflow_runner=runner,
+                max_cached_workflows=cached,
+                workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+                activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+                no_remote_activities=bool(workflows),  # the bus has a local activity only
+                activities=await asyncio.to_thread(activities_of, name, settings, lab, stack),
                 identity=f"{name}:{os.getpid()}@{socket.gethostname()}",
                 activity_executor=threads,
                 max_concurrent_activities=_THREADS,
@@ -69,10 +81,10 @@ async def hosting(client: Client, names: Sequence[str], settings: Settings, lab:
         yield
 
 
-def _activities(
+def activities_of(
     name: str, settings: Settings, lab: str, stack: contextlib.AsyncExitStack
 ) -> list[Callable[..., Any]]:
-    """The activities that the worker of this name hosts, put together with what they need."""
+    """The activities that the worker of this name hosts, put together with what they need; `stack` closes it again."""
     subscribers = registry(lab)
     if name == "saga":
         return []

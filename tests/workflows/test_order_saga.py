@@ -1,0 +1,149 @@
+"""The orchestrated style, on a real server, real databases and a real mail server."""
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+
+from events.log import OrderState
+from lab.placing import workflow_id
+from lab.status import status_of
+from orders.model import Order
+from tests.conftest import Lab, Labs, failing, until
+from worker import hosting
+from workflows.order_saga import OrderSaga
+
+FORWARD = ["campaign.left", "confirmation.sent", "invoice.issued", "sale.recorded", "shipment.created"]
+
+
+async def test_an_order_is_shipped_invoiced_counted_and_confirmed_once(lab: Lab, order: Order) -> None:
+    status = await lab.run(order, "saga")
+
+    assert status.state is OrderState.COMPLETED
+    assert sorted(lab.effects(order, "saga")) == FORWARD
+
+
+async def test_a_guest_is_sent_no_mail_and_leaves_no_campaign(lab: Lab, order: Order) -> None:
+    guest = order.model_copy(update={"customer_id": None})
+
+    status = await lab.run(guest, "saga")
+
+    assert status.state is OrderState.COMPLETED
+    assert sorted(lab.effects(guest, "saga")) == ["invoice.issued", "sale.recorded", "shipment.created"]
+
+
+async def test_a_customer_whom_the_campaign_does_not_write_to_does_not_leave_it(lab: Lab, order: Order) -> None:
+    stranger = order.model_copy(update={"customer_id": "not-in-the-data"})
+
+    await lab.run(stranger, "saga")
+
+    assert "confirmation.sent" in lab.effects(stranger, "saga")
+    assert "campaign.left" not in lab.effects(stranger, "saga")
+
+
+@pytest.mark.parametrize(
+    ("broken", "undone"),
+    [
+        ("shipping.begin_fulfilment", ["cancellation.sent", "campaign.rejoined", "sale.reversed", "credit_note.issued"]),
+        ("invoicing.issue_invoice", ["cancellation.sent", "campaign.rejoined", "sale.reversed", "shipment.cancelled"]),
+    ],
+)
+async def test_when_a_critical_step_fails_for_good_the_others_are_undone_last_first(
+    labs: Labs, order: Order, broken: str, undone: list[str]
+) -> None:
+    async with labs(fakes=[failing(broken)]) as lab:
+        status = await lab.run(order, "saga")
+        outcome = await lab.client.get_workflow_handle_for(OrderSaga.run, status.workflow_id).result()
+
+    assert status.state is OrderState.CANCELLED
+    assert broken.split(".")[0] in (status.detail or "")
+    assert [effect for effect in lab.effects(order, "saga") if effect not in FORWARD] == undone
+    assert outcome.compensated == [
+        "marketing.tell_customer",
+        "analytics.reverse_sale",
+        "invoicing.issue_credit_note",
+        "shipping.cancel_shipment",
+    ]
+
+
+async def test_when_both_critical_steps_fail_what_never_happened_leaves_no_undo_effect(
+    labs: Labs, order: Order
+) -> None:
+    async with labs(fakes=[failing("shipping.begin_fulfilment"), failing("invoicing.issue_invoice")]) as lab:
+        status = await lab.run(order, "saga")
+
+    assert status.state is OrderState.CANCELLED
+    assert not {"shipment.cancelled", "credit_note.issued"} & set(lab.effects(order, "saga"))
+
+
+@pytest.mark.parametrize("broken", ["marketing.thank_customer", "analytics.record_sale"])
+async def test_a_step_that_is_not_critical_is_parked_and_finishes_on_redrive(
+    labs: Labs, order: Order, broken: str
+) -> None:
+    service = broken.split(".")[0]
+    async with labs(fakes=[failing(broken, times=1)]) as lab:
+        parked = await lab.run(order, "saga")
+        run = lab.client.get_workflow_handle_for(OrderSaga.run, parked.workflow_id)
+        listed = (await run.describe()).raw_description.workflow_execution_info.search_attributes.indexed_fields
+        await run.signal(OrderSaga.redrive, service)
+        outcome = await run.result()
+
+    assert parked.state is OrderState.PARKED
+    assert "broken for the test" in (parked.detail or "")
+    assert service.encode() in listed["Parked"].data
+    assert outcome.state is OrderState.COMPLETED
+    assert {"shipment.created", "invoice.issued"} <= set(lab.effects(order, "saga"))
+
+
+async def test_redriving_what_is_not_parked_changes_nothing(labs: Labs, order: Order) -> None:
+    async with labs(fakes=[failing("analytics.record_sale", times=1)]) as lab:
+        parked = await lab.run(order, "saga")
+        run = lab.client.get_workflow_handle_for(OrderSaga.run, parked.workflow_id)
+        await run.signal(OrderSaga.redrive, "shipping")
+        still = await run.query(OrderSaga.progress)
+        await run.signal(OrderSaga.redrive, "analytics")
+        await run.result()
+
+    assert still.state is OrderState.PARKED
+    assert lab.effects(order, "saga").count("shipment.created") == 1
+
+
+async def test_a_compensation_that_gives_up_asks_for_attention_and_keeps_no_other_from_its_work(
+    labs: Labs, order: Order
+) -> None:
+    fakes = [failing("shipping.begin_fulfilment"), failing("analytics.reverse_sale")]
+    async with labs(fakes=fakes) as lab:
+        status = await lab.run(order, "saga")
+
+    assert status.state is OrderState.ATTENTION
+    assert "analytics.reverse_sale" in (status.detail or "")
+    undone = [effect for effect in lab.effects(order, "saga") if effect not in FORWARD]
+    assert undone == ["cancellation.sent", "campaign.rejoined", "credit_note.issued"]
+
+
+async def test_a_saga_cancelled_from_outside_compensates_and_closes_as_cancelled(labs: Labs, order: Order) -> None:
+    # given an order that can't go on, as invoicing is away
+    async with labs(absent=["invoicing"]) as lab:
+        await lab.placer.place(order, "saga")
+        run = lab.client.get_workflow_handle_for(OrderSaga.run, workflow_id("saga", order.order_id))
+        await until(lambda: {"shipment.created", "campaign.left"} <= set(lab.effects(order, "saga")))
+        # when it is cancelled in the UI, and invoicing comes back
+        await run.cancel()
+        async with hosting(lab.client, ["invoicing"], lab.settings, lab.name):
+            with pytest.raises(WorkflowFailureError):
+                await run.result()
+        closed = (await run.describe()).status
+        status = await status_of(lab.client, "saga", order.order_id)
+
+    assert closed is WorkflowExecutionStatus.CANCELED
+    assert status is not None
+    assert status.state is OrderState.CANCELLED
+    undone = {"shipment.cancelled", "sale.reversed", "cancellation.sent", "campaign.rejoined"}
+    assert undone <= set(lab.effects(order, "saga"))
+    assert "invoice.issued" not in lab.effects(order, "saga")
+
+
+async def test_a_workflow_replayed_from_the_start_at_each_task_ends_the_same(labs: Labs, order: Order) -> None:
+    async with labs(cached=0) as lab:
+        status = await lab.run(order, "saga")
+
+    assert status.state is OrderState.COMPLETED
+    assert sorted(lab.effects(order, "saga")) == FORWARD
