@@ -28,7 +28,9 @@ app = typer.Typer(
 )
 
 Data = Annotated[Path | None, typer.Option(help="Directory that holds all of a lab (default .orderlab).")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file; - for standard output.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", help="Write the result as JSON to this file; - for standard output.")
+]
 
 
 @app.command()

@@ -80,9 +80,7 @@ class MarketingActivities:
         # A mail can't join the transaction: it goes out first. Should we die before the commit it goes out again, under
         # the same Message-ID, by which the embedded server (and a careful recipient) drops it.
         self._mailer.send(mail)
-        sent = ConfirmationSent(
-            order_id=placement.order.order_id, message_id=mail["Message-ID"], address=mail["To"]
-        )
+        sent = ConfirmationSent(order_id=placement.order.order_id, message_id=mail["Message-ID"], address=mail["To"])
         return self._ledger.perform(
             key, lambda db: self._note(db, key, sent), ConfirmationSent, rehearsal=placement.rehearsal
         )
@@ -95,9 +93,7 @@ class MarketingActivities:
             # Inside the transaction, as only there it is certain that a confirmation went out. A cancellation is rare,
             # so holding the database for the length of one mail is affordable.
             address = tables.confirmed_address(db, cancellation.style, cancellation.order_id)
-            mail = cancellation_mail(
-                cancellation.order_id, sender=self._mailer.sender, address=address, key=str(key)
-            )
+            mail = cancellation_mail(cancellation.order_id, sender=self._mailer.sender, address=address, key=str(key))
             self._mailer.send(mail)
             return self._note(
                 db,

@@ -30,9 +30,7 @@ class Reporter:
         return Reaction(
             events=tuple(
                 self._registry.route(
-                    cause.follow_up(
-                        name.replace("__", "."), source=self._source, time=datetime.now(UTC), data=fact
-                    )
+                    cause.follow_up(name.replace("__", "."), source=self._source, time=datetime.now(UTC), data=fact)
                 )
                 for name, fact in facts.items()
                 if fact is not None
@@ -60,6 +58,4 @@ def placement_of(event: Event) -> Placement:
 def cancellation_of(event: Event) -> Cancellation:
     """The compensation that a failure event asks for: the same as the saga's."""
     failed = OrderFailed.model_validate(event.data)
-    return Cancellation(
-        style="choreography", order_id=failed.order_id, reason=failed.reason, rehearsal=event.rehearsal
-    )
+    return Cancellation(style="choreography", order_id=failed.order_id, reason=failed.reason, rehearsal=event.rehearsal)

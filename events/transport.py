@@ -31,7 +31,7 @@ class EventPublisher:
     """Publishes events; resolves their recipients as it does."""
 
     def __init__(self, client: Client, registry: SubscriptionRegistry, *, lab: str, task_queue: str) -> None:
-        """Take the client to publish with, the registry to ask, the lab's name and the task queue of its bus workers."""
+        """Take the client to publish with, the registry to ask, the lab's name and its bus workers' task queue."""
         self._client = client
         self._registry = registry
         self._lab = lab
@@ -56,9 +56,7 @@ class EventPublisher:
             log: EventLog = await closed.result()
             if log.holds(event.id):
                 return Publication(recipients, known=True)
-            await self._signal_with_start(
-                routed, BusStart(log=log), WorkflowIDReusePolicy.ALLOW_DUPLICATE, summary
-            )
+            await self._signal_with_start(routed, BusStart(log=log), WorkflowIDReusePolicy.ALLOW_DUPLICATE, summary)
         return Publication(recipients, known=False)
 
     async def _signal_with_start(

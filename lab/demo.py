@@ -61,7 +61,9 @@ async def report_on(session: Session, settings: Settings, plan: DemoPlan, measur
     """Build the report: counts from the histories, effects from the databases, times from the clocks."""
     ids = {timing.placed.order_id for timing in measured.all}
     effects = [record for record in await asyncio.to_thread(all_effects, settings) if record.order_id in ids]
-    costs = {style: await costs_of(session.client, [workflow_id(style, order) for order in sorted(ids)]) for style in STYLES}
+    costs = {
+        style: await costs_of(session.client, [workflow_id(style, order) for order in sorted(ids)]) for style in STYLES
+    }
     shown = measured.all[0].placed.order_id
     return Report(
         scenario=SCENARIO,

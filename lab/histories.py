@@ -37,9 +37,9 @@ async def costs_of(client: Client, workflow_ids: Iterable[str]) -> list[RunCost]
 def count(events: list[HistoryEvent]) -> RunCost:
     """Count a history's events, billable Actions and retries.
 
-    One Action each: the start (a signal-with-start is one, its first signal included), a further signal, an activity and
-    each retry of it, a timer, an upsert of search attributes; one for all local activities of a workflow task. Source:
-    https://docs.temporal.io/cloud/actions. A query leaves no trace in the history and is not counted.
+    One Action each: the start (a signal-with-start is one, its first signal included), a further signal, an activity
+    and each retry of it, a timer, an upsert of search attributes; one for all local activities of a workflow task.
+    Source: https://docs.temporal.io/cloud/actions. A query leaves no trace in the history and is not counted.
     """
     kinds = [event.event_type for event in events]
     retries = sum(

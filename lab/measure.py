@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
 from temporalio.client import Client
@@ -72,7 +72,9 @@ async def measure(
         for style in _alternating(number):
             started = time.perf_counter()
             gate = asyncio.Semaphore(IN_FLIGHT)
-            timings = await asyncio.gather(*(_gated(gate, client, placer, order, style, on_order) for order in batch))
+            timings = await asyncio.gather(
+                *(_gated(gate, _run(client, placer, order, style), on_order) for order in batch)
+            )
             into.rates[style].append((len(batch), time.perf_counter() - started))
             into.many_in_flight += timings
 
@@ -104,16 +106,11 @@ def _alternating(number: int) -> tuple[Style, ...]:
     return STYLES if number % 2 == 0 else STYLES[::-1]
 
 
-async def _gated(  # noqa: PLR0913 - what `_run` takes, and when to start it
-    gate: asyncio.Semaphore,
-    client: Client,
-    placer: Placer,
-    order: Order,
-    style: Style,
-    on_order: Callable[[Timing], None],
+async def _gated(
+    gate: asyncio.Semaphore, run: Coroutine[None, None, Timing], on_order: Callable[[Timing], None]
 ) -> Timing:
     async with gate:
-        timing = await _run(client, placer, order, style)
+        timing = await run
     on_order(timing)
     return timing
 

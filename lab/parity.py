@@ -53,7 +53,8 @@ def compare_styles(order_ids: Iterable[str], effects: Iterable[EffectRecord]) ->
         by_order[record.order_id].append(record)
     ids = sorted(set(order_ids))
     return Parity(
-        compared=len(ids), differences=[found for order_id in ids for found in _differences(order_id, by_order[order_id])]
+        compared=len(ids),
+        differences=[found for order_id in ids for found in _differences(order_id, by_order[order_id])],
     )
 
 

@@ -1,4 +1,4 @@
-"""Keeps a lab's processes running: the mail server and the workers, each in a process of its own, restarted if it dies."""
+"""Keeps a lab's processes running: the mail server and a process per worker, each restarted if it dies."""
 
 import asyncio
 import contextlib
@@ -67,18 +67,17 @@ async def lab_processes(
     missing = set(await unpolled(session.client, queues(session.lab)))
     names = [name for name in WORKERS if task_queue(name, session.lab) in missing]
     children: list[Child] = []
-    env = {**os.environ, "ORDERLAB_DATA": str(settings.data)}
+    env = dict(os.environ)
     try:
         if "marketing" in names and settings.smtp_url is None:
             (port,) = free_ports(0)
             argv = [sys.executable, "-m", "server.mail", "--data", str(settings.data), "--port", str(port)]
             children.append(_start("mail", argv, env, settings))
-            env = {**env, "ORDERLAB_SMTP_URL": f"smtp://127.0.0.1:{port}"}
+            await asyncio.to_thread(wait_until_mail_is_taken, port)
+            env["ORDERLAB_SMTP_URL"] = f"smtp://127.0.0.1:{port}"
         for name in names:
             argv = [sys.executable, "-m", "worker", "--service", name, "--data", str(settings.data)]
             children.append(_start(name, argv, env, settings))
-        if children and children[0].name == "mail":
-            await asyncio.to_thread(wait_until_mail_is_taken, port)
         watch = asyncio.create_task(_keep_running(children, announce))
         try:
             late = await wait_until_polled(session.client, queues(session.lab), _READY_S)

@@ -15,8 +15,6 @@ from runtime.temporal import ORDERLAB_PLUGIN
 from workflows.event_bus import EventBus
 from workflows.order_saga import OrderSaga
 
-WORKFLOWS: list[type] = [OrderSaga, EventBus]
-
 
 class Replayed(BaseModel):
     """What became of one history."""
@@ -29,7 +27,7 @@ class Replayed(BaseModel):
 
 async def replay(histories: Iterable[WorkflowHistory]) -> list[Replayed]:
     """Replay histories, one after the other."""
-    replayer = Replayer(workflows=WORKFLOWS, plugins=[ORDERLAB_PLUGIN])
+    replayer = Replayer(workflows=[OrderSaga, EventBus], plugins=[ORDERLAB_PLUGIN])
     replayed = []
     for history in histories:
         result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
@@ -45,7 +43,7 @@ async def replay(histories: Iterable[WorkflowHistory]) -> list[Replayed]:
 
 
 def histories_in(directory: Path) -> list[WorkflowHistory]:
-    """The histories stored as JSON files in a directory, as the UI and `temporal workflow show --output json` write them.
+    """The histories stored as JSON files in a directory, as `temporal workflow show --output json` writes them.
 
     Raises:
         InputError: there are none, or one is no history.

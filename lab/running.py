@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
+from hosting.workers import hosting
 from lab.console import announce
 from lab.processes import Child, lab_processes, queues
 from runtime.errors import InputError
@@ -11,7 +12,6 @@ from server.pollers import unpolled
 from server.session import Session, open_session
 from services.order_placed import WORKERS
 from services.service import task_queue
-from worker import hosting
 
 
 @contextlib.asynccontextmanager

@@ -56,9 +56,7 @@ def report(result: Report) -> RenderableType:
     )
     table.add_section()
     for name in ("history_events_per_order", "actions_per_order", "retries"):
-        table.add_row(
-            name.replace("_", " "), _number(getattr(saga, name)), _number(getattr(choreography, name)), ""
-        )
+        table.add_row(name.replace("_", " "), _number(getattr(saga, name)), _number(getattr(choreography, name)), "")
     table.add_section()
     for state in sorted({*saga.end_states, *choreography.end_states}):
         table.add_row(
@@ -69,11 +67,11 @@ def report(result: Report) -> RenderableType:
         done = (saga.effects[service.name], choreography.effects[service.name])
         for effect in sorted({*done[0], *done[1]}):
             table.add_row(f"{service.name}: {effect}", str(done[0].get(effect, 0)), str(done[1].get(effect, 0)), "")
-    notes = [
-        "Latencies: one order at a time; orders per second: many in flight. Ratios: median over the same orders "
-        "(95 % interval)."
-    ]
-    return Group(table, Text("\n".join(notes), style="dim"), parity(result), *_unfinished(result))
+    note = (
+        "Latencies: one order at a time; orders per second: many in flight. "
+        "Ratios: median over the same orders (95 % interval)."
+    )
+    return Group(table, Text(note, style="dim"), parity(result), *_unfinished(result))
 
 
 def parity(result: Report) -> RenderableType:

@@ -101,15 +101,17 @@ async def log_of(client: Client, order_id: str) -> EventLog | None:
         RPCError: the run is open and no worker answers the query.
     """
     run = client.get_workflow_handle(workflow_id("choreography", order_id), result_type=EventLog)
+    log: EventLog
     try:
         if (await run.describe()).status is WorkflowExecutionStatus.RUNNING:
-            log: EventLog = await run.query(LOG, result_type=EventLog, rpc_timeout=_QUERY_TIMEOUT)
-            return log
-        return await run.result()
+            log = await run.query(LOG, result_type=EventLog, rpc_timeout=_QUERY_TIMEOUT)
+        else:
+            log = await run.result()
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
+    return log
 
 
 async def _state_of_closed_run(client: Client, style: Style, order_id: str) -> tuple[OrderState | None, str | None]:

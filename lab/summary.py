@@ -33,7 +33,9 @@ def style_report(
     alone = [timing for timing in measured.one_at_a_time if timing.placed.style == style]
     everything = [timing for timing in measured.all if timing.placed.style == style]
     reactions = reactions_ms(style, alone, effects)
-    orders, seconds = (sum(column) for column in zip(*measured.rates[style], strict=True)) if measured.rates[style] else (0, 0.0)
+    orders, seconds = (
+        (sum(column) for column in zip(*measured.rates[style], strict=True)) if measured.rates[style] else (0, 0.0)
+    )
     counted: dict[str, Counter[str]] = {service.name: Counter() for service in SERVICES}
     for record in effects:
         if record.style == style:

@@ -15,7 +15,9 @@ STYLES: tuple[Style, ...] = ("saga", "choreography")
 OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,79}$")]
 """Part of workflow ids, mail headers and links, so only characters that are plain in all of them."""
 
-_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
+_Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")
+]
 
 
 def _blank_is_guest(value: object) -> object:

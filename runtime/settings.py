@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     analytics_db_url: str | None = None
     """As `shipping_db_url`."""
     ui_url: str | None = None
-    """Where the Temporal UI of a server given by the user is; unset, links are shown for our own server and the Cloud."""
+    """Where the UI of a server named by the user is; unset, links are shown for our own server and the Cloud only."""
     server_wait_s: float = Field(default=30, gt=0)
     """How long to wait for a Temporal server to answer."""
 

@@ -63,7 +63,7 @@ def find_temporal_binary(announce: _Announce) -> Path:
     )
 
 
-def _works(program: Path, announce: _Announce) -> bool:
+def _works(program: Path, announce: _Announce, kept_as: Path | None = None) -> bool:
     try:
         run = subprocess.run(  # noqa: S603 - the program is what is being checked
             [program, "--version"], capture_output=True, text=True, errors="replace", timeout=_CHECK_S, check=True
@@ -75,7 +75,7 @@ def _works(program: Path, announce: _Announce) -> bool:
     if not version.startswith("temporal version"):
         announce(f"{program} is passed over: it is not the temporal CLI")
         return False
-    announce(f"Temporal server: {program} ({version})")
+    announce(f"Temporal server: {kept_as or program} ({version})")
     return True
 
 
@@ -157,7 +157,7 @@ def _adopt(scratch: Path, target: Path, failure: str | None, announce: _Announce
     if failure is not None or made is None:
         announce(f"that did not work: {failure or 'no program came of it'}")
         return False
-    if not _works(made, announce):
+    if not _works(made, announce, kept_as=target):
         return False
     made.replace(target)
     return True

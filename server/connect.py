@@ -34,11 +34,11 @@ def configured_elsewhere() -> bool:
         return True
 
 
-async def connect_external(settings: Settings) -> Client:
+async def connect_external(wait_s: float = _WAIT_S) -> Client:
     """Connect to the server that the user names, and make it ready for orders.
 
     Args:
-        settings: `server_wait_s` is how long each step may take; a refused connection fails at once.
+        wait_s: how long each step may take; a refused connection fails at once.
 
     Raises:
         NoServerError: the configuration is broken, the server does not answer, the namespace is missing, or our search
@@ -46,7 +46,7 @@ async def connect_external(settings: Settings) -> Client:
     """
     config = _load_config()
     config.setdefault("target_host", _USUAL_ADDRESS)  # what Temporal's own tools assume for a profile without address
-    address, wait_s = config["target_host"], settings.server_wait_s
+    address = config["target_host"]
     client = await _connect(config, wait_s)
     request = DescribeNamespaceRequest(namespace=client.namespace)
     try:

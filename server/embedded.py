@@ -166,7 +166,9 @@ class EmbeddedServer:
     async def _launch(self, ports: _Ports) -> None:
         self._database.parent.mkdir(parents=True, exist_ok=True)
         log_start = self.log.stat().st_size if self.log.exists() else 0
-        self._child = start_child(self._command(ports), log=self.log, env={**os.environ, **(TUNED_ENV if self.tuned else {})})
+        self._child = start_child(
+            self._command(ports), log=self.log, env={**os.environ, **(TUNED_ENV if self.tuned else {})}
+        )
         try:
             await self._until_it_answers(self._child, ports.grpc, log_start)
         except BaseException:  # also when cancelled: a server that nobody waits for would keep the database

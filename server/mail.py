@@ -9,6 +9,7 @@ import hashlib
 import os
 import signal
 import smtplib
+import socket
 import sys
 import tempfile
 import threading
@@ -52,7 +53,13 @@ class MailServer:
         return f"smtp://{LOOPBACK}:{self._port}"
 
     def __enter__(self) -> Self:
+        """Start it and wait until it answers.
+
+        Raises:
+            OSError: the port is taken, or the directory can't be made.
+        """
         self._directory.mkdir(parents=True, exist_ok=True)
+        socket.create_server((LOOPBACK, self._port)).close()  # if it is taken: aiosmtpd would say so 5 s later only
         self._controller.start()
         wait_until_mail_is_taken(self._port)
         return self

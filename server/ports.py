@@ -33,7 +33,8 @@ def _hold(port: int, held: ExitStack) -> int:
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         holder.bind((LOOPBACK, port))
+        holder.listen()  # only a listener keeps others with SO_REUSEADDR off its port
     except OSError:
-        holder.bind((LOOPBACK, 0))
+        return _hold(0, held)
     chosen: int = holder.getsockname()[1]
     return chosen

@@ -1,1 +1,1 @@
-"""The services as the rest of the system sees them: what each can be asked to do, and how it is tried. No code of theirs."""
+"""The services as others see them: what each can be asked to do, what it hears, how it is tried. No code of theirs."""

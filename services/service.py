@@ -1,5 +1,6 @@
 """The vocabulary in which a service is declared."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
@@ -40,7 +41,7 @@ class Service:
         return task_queue(self.name, lab)
 
     def handles(
-        self, handler: str, pattern: dict[str, object], *, lab: str, failure_event: str | None = None
+        self, handler: str, pattern: Mapping[str, object], *, lab: str, failure_event: str | None = None
     ) -> Subscription:
         """A subscription of this service.
 

@@ -81,7 +81,9 @@ def _add(  # noqa: PLR0913 - one sale
 ) -> None:
     units = sum(units for _, units, _ in products)
     pence = sum(pence for _, _, pence in products)
-    _bump(db, BY_DAY, [{"style": style, "day": day, "orders": sign, "units": sign * units, "revenue_pence": sign * pence}])
+    _bump(
+        db, BY_DAY, [{"style": style, "day": day, "orders": sign, "units": sign * units, "revenue_pence": sign * pence}]
+    )
     _bump(
         db,
         BY_COUNTRY,

@@ -1,6 +1,18 @@
 """Invoicing's tables: invoices with their lines, credit notes, and the series that number both without gaps."""
 
-from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Integer, MetaData, String, Table, UniqueConstraint, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    select,
+    update,
+)
 
 from orders.model import Order, Style
 from stores.database import insert_if_new

@@ -8,7 +8,19 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from pydantic import BaseModel, JsonValue
-from sqlalchemy import BigInteger, Column, Connection, Engine, MetaData, String, Table, Text, create_engine, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    select,
+    update,
+)
 
 from orders.model import Style
 from runtime.errors import SupersededError
@@ -78,9 +90,7 @@ class Ledger:
                 transaction.rollback()
             return answer
 
-    def undo(
-        self, done: EffectKey, key: EffectKey, do: Callable[[Connection], Fact], fact: type[Fact]
-    ) -> Fact | None:
+    def undo(self, done: EffectKey, key: EffectKey, do: Callable[[Connection], Fact], fact: type[Fact]) -> Fact | None:
         """Undo an effect and record that; where it never happened, close its key, so that a late attempt is refused.
 
         Args:

@@ -58,9 +58,7 @@ def is_member(engine: Engine, customer_id: str) -> bool:
 def active_members(engine: Engine, style: Style) -> set[str]:
     """The customers whom the campaign still writes to, after what one style did."""
     out = select(_EXITS.c.customer_id).where(_EXITS.c.style == style, _EXITS.c.campaign == CAMPAIGN)
-    query = select(_AUDIENCE.c.customer_id).where(
-        _AUDIENCE.c.campaign == CAMPAIGN, _AUDIENCE.c.customer_id.not_in(out)
-    )
+    query = select(_AUDIENCE.c.customer_id).where(_AUDIENCE.c.campaign == CAMPAIGN, _AUDIENCE.c.customer_id.not_in(out))
     with engine.begin() as db:
         return set(db.execute(query).scalars())
 

@@ -1,6 +1,17 @@
 """Shipping's tables: shipments and their lines."""
 
-from sqlalchemy import Column, Connection, ForeignKey, Integer, MetaData, String, Table, UniqueConstraint, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    select,
+    update,
+)
 
 from orders.model import Order, Style
 from stores.ledger import effects_table
@@ -59,8 +70,8 @@ def cancel_shipment(db: Connection, style: Style, order_id: str) -> str:
 def tracking_number(serial: int) -> str:
     """A tracking number as the Universal Postal Union's standard S10 builds it, such as `RR000000015GB`.
 
-    Two letters, eight digits, a check digit, the country. Check digit: weigh the digits by 8 6 4 2 3 5 9 7, take 11 minus
-    the sum modulo 11; 10 becomes 0 and 11 becomes 5.
+    Two letters, eight digits, a check digit, the country. Check digit: weigh the digits by 8 6 4 2 3 5 9 7, take 11
+    minus the sum modulo 11; 10 becomes 0 and 11 becomes 5.
 
     Args:
         serial: 1 to 99,999,999, then it starts over.

@@ -39,8 +39,8 @@ class Delivery:
 class EventBus:
     """Keeps the log of one correlation key and delivers each of its events.
 
-    Each subscriber is handed one event at a time, in the sequence of the log; all subscribers are served at once. What a
-    handler answers enters the log in the same history event that acknowledges the delivery, so no follow-up is lost.
+    Each subscriber is handed one event at a time, in the sequence of the log; all subscribers are served at once. What
+    a handler answers enters the log in the same history event that acknowledges the delivery: no follow-up is lost.
     """
 
     @workflow.init
@@ -54,13 +54,16 @@ class EventBus:
             self._resume(routed)
 
     @workflow.run
-    async def run(self, start: BusStart) -> EventLog:
+    async def run(self, start: BusStart) -> EventLog:  # noqa: ARG002 - taken by __init__
         """Deliver until nothing is under way or parked, and return the log."""
-        async with asyncio.TaskGroup() as lanes:
-            while not self._at_rest():
-                await workflow.wait_condition(lambda: bool(self._waiting_lanes()) or self._at_rest())
-                for subscriber in self._waiting_lanes():
-                    self._busy[subscriber] = lanes.create_task(self._serve(subscriber))
+        while not self._at_rest():
+            await workflow.wait_condition(
+                lambda: bool(self._waiting_lanes() or self._served_lanes()) or self._at_rest()
+            )
+            for subscriber in self._served_lanes():
+                self._busy.pop(subscriber).result()  # a defect of ours must fail the workflow task, not be lost
+            for subscriber in self._waiting_lanes():
+                self._busy[subscriber] = asyncio.create_task(self._serve(subscriber))
         if self._lanes or self._parked:
             workflow.continue_as_new(BusStart(log=self._log, pending=self._pending()))
         return self._log
@@ -97,6 +100,9 @@ class EventBus:
             return []
         return [subscriber for subscriber in self._lanes if subscriber not in self._busy]
 
+    def _served_lanes(self) -> list[str]:
+        return [subscriber for subscriber, task in self._busy.items() if task.done()]
+
     async def _serve(self, subscriber: str) -> None:
         lane = self._lanes[subscriber]
         while lane and not workflow.info().is_continue_as_new_suggested():
@@ -104,7 +110,6 @@ class EventBus:
             lane.popleft()
         if not lane:
             del self._lanes[subscriber]
-        del self._busy[subscriber]
 
     async def _deliver(self, delivery: Delivery) -> None:
         recipient = delivery.recipient

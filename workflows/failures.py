@@ -1,7 +1,8 @@
 """Reads why Temporal gave an activity up."""
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     from runtime.errors import SupersededError
@@ -21,7 +22,7 @@ def reason_of(error: ActivityError) -> str:
     if is_cancelled_exception(error):
         raise error
     cause = error.cause
-    if isinstance(cause, TimeoutError):
+    if isinstance(cause, ActivityTimeoutError):
         last = cause.cause
         return f"retry window over: {last or 'no worker took it'}"
     return str(cause or error)

@@ -94,7 +94,7 @@ class Saga:
         self._state = OrderState.COMPLETED
 
     async def compensate(self, reason: str) -> None:
-        """Undo what was done, last registered first, one by one; one that gives up does not keep the others from theirs.
+        """Undo what was done, last registered first, one by one; one that gives up keeps no other from its work.
 
         Args:
             reason: why the order is cancelled.

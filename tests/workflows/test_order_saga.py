@@ -4,11 +4,11 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 
 from events.log import OrderState
+from hosting.workers import hosting
 from lab.placing import workflow_id
 from lab.status import status_of
 from orders.model import Order
-from tests.conftest import Lab, Labs, failing, until
-from worker import hosting
+from tests.labs import Lab, Labs, failing, until
 from workflows.order_saga import OrderSaga
 
 FORWARD = ["campaign.left", "confirmation.sent", "invoice.issued", "sale.recorded", "shipment.created"]
@@ -42,7 +42,10 @@ async def test_a_customer_whom_the_campaign_does_not_write_to_does_not_leave_it(
 @pytest.mark.parametrize(
     ("broken", "undone"),
     [
-        ("shipping.begin_fulfilment", ["cancellation.sent", "campaign.rejoined", "sale.reversed", "credit_note.issued"]),
+        (
+            "shipping.begin_fulfilment",
+            ["cancellation.sent", "campaign.rejoined", "sale.reversed", "credit_note.issued"],
+        ),
         ("invoicing.issue_invoice", ["cancellation.sent", "campaign.rejoined", "sale.reversed", "shipment.cancelled"]),
     ],
 )
@@ -54,7 +57,7 @@ async def test_when_a_critical_step_fails_for_good_the_others_are_undone_last_fi
         outcome = await lab.client.get_workflow_handle_for(OrderSaga.run, status.workflow_id).result()
 
     assert status.state is OrderState.CANCELLED
-    assert broken.split(".")[0] in (status.detail or "")
+    assert broken.split(".", maxsplit=1)[0] in (status.detail or "")
     assert [effect for effect in lab.effects(order, "saga") if effect not in FORWARD] == undone
     assert outcome.compensated == [
         "marketing.tell_customer",
@@ -78,7 +81,7 @@ async def test_when_both_critical_steps_fail_what_never_happened_leaves_no_undo_
 async def test_a_step_that_is_not_critical_is_parked_and_finishes_on_redrive(
     labs: Labs, order: Order, broken: str
 ) -> None:
-    service = broken.split(".")[0]
+    service = broken.split(".", maxsplit=1)[0]
     async with labs(fakes=[failing(broken, times=1)]) as lab:
         parked = await lab.run(order, "saga")
         run = lab.client.get_workflow_handle_for(OrderSaga.run, parked.workflow_id)

@@ -1,0 +1,64 @@
+"""The composition root: what the worker of each name hosts, all on one screen."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import MetaData
+
+from activities.analytics import AnalyticsActivities
+from activities.invoicing import InvoicingActivities
+from activities.mailer import Mailer
+from activities.marketing import MarketingActivities
+from activities.reacting import Reporter, Routing
+from activities.shipping import ShippingActivities
+from orders.loader import campaign_audience, load_orders
+from runtime.settings import SHIPPED_ORDERS, Settings
+from server.mail import MailServer
+from services.order_placed import registry
+from stores import analytics, invoicing, marketing, shipping
+from stores.ledger import Ledger
+from workflows.event_bus import EventBus
+from workflows.order_saga import OrderSaga
+
+WORKFLOWS: dict[str, list[type]] = {"saga": [OrderSaga], "bus": [EventBus]}
+"""What the workflow workers host."""
+
+
+def activities_of(
+    name: str, settings: Settings, lab: str, stack: contextlib.AsyncExitStack
+) -> list[Callable[..., Any]]:
+    """The activities that the worker of this name hosts, put together with what they need; `stack` closes it again."""
+    subscribers = registry(lab)
+    if name == "saga":
+        return []
+    if name == "bus":
+        return [Routing(subscribers).route]
+
+    def ledger(metadata: MetaData) -> Ledger:
+        opened = Ledger(settings.database_url(name), metadata)
+        stack.callback(opened.engine.dispose)
+        return opened
+
+    reporter = Reporter(name, subscribers)
+    if name == "shipping":
+        shop = ShippingActivities(ledger(shipping.METADATA), reporter)
+        return [shop.begin_fulfilment, shop.cancel_shipment, shop.on_order_placed, shop.on_order_failed]
+    if name == "invoicing":
+        office = InvoicingActivities(ledger(invoicing.METADATA), reporter)
+        return [office.issue_invoice, office.issue_credit_note, office.on_order_placed, office.on_order_failed]
+    if name == "marketing":
+        books = ledger(marketing.METADATA)
+        marketing.enrol(books.engine, campaign_audience(load_orders(SHIPPED_ORDERS).orders))
+        agency = MarketingActivities(books, reporter, _mailer(settings, stack))
+        return [agency.thank_customer, agency.tell_customer, agency.on_order_placed, agency.on_order_failed]
+    desk = AnalyticsActivities(ledger(analytics.METADATA), reporter)
+    return [desk.record_sale, desk.reverse_sale, desk.on_order_placed, desk.on_order_failed]
+
+
+def _mailer(settings: Settings, stack: contextlib.AsyncExitStack) -> Mailer:
+    """The user's mail server, or an embedded one that lives as long as this worker."""
+    url = settings.smtp_url or stack.enter_context(MailServer(settings.mail_dir)).url
+    mailer = Mailer(url, sender=settings.mail_from, customer_domain=settings.customer_mail_domain)
+    stack.callback(mailer.close)
+    return mailer

@@ -1,0 +1,61 @@
+"""Runs workers inside this process."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from hosting.composition import WORKFLOWS, activities_of
+from runtime.settings import Settings
+from services.service import task_queue
+
+_THREADS = 8
+"""Activities of one service that run at once; its database takes one writer at a time anyway."""
+
+
+@contextlib.asynccontextmanager
+async def hosting(  # noqa: PLR0913 - the composition root
+    client: Client, names: Sequence[str], settings: Settings, lab: str, *, sandbox: bool = False, cached: int = 1_000
+) -> AsyncIterator[None]:
+    """Run the workers of these names until the block ends, then let what is under way finish.
+
+    Args:
+        client: of the Temporal server to work for.
+        names: services, `saga`, `bus`.
+        settings: where databases and mail server are.
+        lab: suffix of the task queues.
+        sandbox: run workflows in the SDK's sandbox, which refuses what is not deterministic. Tests and replays do; it
+            costs each workflow task milliseconds (docs/decisions), so the workers do without.
+        cached: workflows kept in memory between their tasks; with 0, each task replays its workflow from the start.
+    """
+    runner = SandboxedWorkflowRunner() if sandbox else UnsandboxedWorkflowRunner()
+    async with contextlib.AsyncExitStack() as stack:
+        threads = stack.enter_context(ThreadPoolExecutor(_THREADS * len(names), thread_name_prefix="activity"))
+        for name in names:
+            workflows = WORKFLOWS.get(name, [])
+            worker = Worker(
+                client,
+                task_queue=task_queue(name, lab),
+                workflows=workflows,
+                workflow_runner=runner,
+                max_cached_workflows=cached,
+                workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+                activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+                no_remote_activities=bool(workflows),  # the bus has a local activity only
+                activities=await asyncio.to_thread(activities_of, name, settings, lab, stack),
+                identity=f"{name}:{os.getpid()}@{socket.gethostname()}",
+                activity_executor=threads,
+                max_concurrent_activities=_THREADS,
+                graceful_shutdown_timeout=timedelta(seconds=5),
+                # A workflow whose worker was killed is given to another after this time instead of the default 10 s.
+                sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+            )
+            await stack.enter_async_context(worker)
+        yield

@@ -1,0 +1,125 @@
+"""Labs of their own on one Temporal server, with real services in them, some of which may fail."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
+
+from hosting.composition import activities_of
+from hosting.workers import hosting
+from lab.effects import all_effects
+from lab.placing import Placer
+from lab.status import OrderStatus, end_of, status_of
+from orders.model import Order, Style
+from runtime.settings import Settings
+from services.order_placed import WORKERS
+from services.service import task_queue
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab of its own on the shared server: own task queues, own databases, own mails."""
+
+    client: Client
+    settings: Settings
+    name: str
+
+    @property
+    def placer(self) -> Placer:
+        return Placer(self.client, self.name)
+
+    def effects(self, order: Order, style: Style) -> list[str]:
+        """Names of what was done for an order, in the sequence in which it was."""
+        return [r.effect for r in all_effects(self.settings, order.order_id) if r.style == style]
+
+    async def run(self, order: Order, style: Style) -> OrderStatus:
+        """Place an order and wait until it has ended."""
+        placed = await self.placer.place(order, style)
+        await end_of(self.client, placed, look_every_s=0.2)
+        status = await status_of(self.client, style, order.order_id)
+        assert status is not None
+        return status
+
+
+Labs = Callable[..., AbstractAsyncContextManager[Lab]]
+Activity = Callable[..., Any]
+
+
+@dataclass
+class failing:  # noqa: N801 - reads as what a service is
+    """A service whose activity of this type fails for good: always, or its first `times` calls, then it is in order."""
+
+    activity_type: str
+    times: int | None = None
+    _calls: int = 0
+
+    def instead_of(self, real: Activity) -> Activity:
+        """The activity to host, with the types of the real one."""
+
+        def fail(work: Any) -> Any:  # noqa: ANN401 - whatever the real one takes and gives
+            self._calls += 1
+            if self.times is None or self._calls <= self.times:
+                raise ApplicationError("broken for the test", non_retryable=True)
+            return real(work)
+
+        taken, *_, given = get_type_hints(real).values()
+        fail.__annotations__ = {"work": taken, "return": given}
+        return activity.defn(name=self.activity_type)(fail)
+
+
+async def until(holds: Callable[[], bool], *, within_s: float = 30) -> None:
+    """Wait until something holds; looks often, and fails when it takes too long."""
+    async with asyncio.timeout(within_s):
+        while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - databases and files send no events
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def open_lab(
+    client: Client,
+    data: Path,
+    *,
+    fakes: Sequence[failing] = (),
+    absent: Sequence[str] = (),
+    cached: int = 1_000,
+) -> AsyncIterator[Lab]:
+    """Open a lab with real services, workflows in the sandbox.
+
+    Args:
+        client: of the server.
+        data: its directory; the directory's name is the lab's.
+        fakes: take the place of the activities of the same type.
+        absent: workers that are not started.
+        cached: workflows kept in memory.
+    """
+    lab = Lab(client, Settings(data=data), data.name)
+    faked = {fake.activity_type: fake for fake in fakes}
+    services = {activity_type.split(".")[0] for activity_type in faked}
+    async with contextlib.AsyncExitStack() as stack:
+        names = [name for name in WORKERS if name not in services and name not in absent]
+        await stack.enter_async_context(hosting(client, names, lab.settings, lab.name, sandbox=True, cached=cached))
+        for service in services:
+            real = activities_of(service, lab.settings, lab.name, stack)
+            activities = [faked[type_of(one)].instead_of(one) if type_of(one) in faked else one for one in real]
+            threads = stack.enter_context(ThreadPoolExecutor(4))
+            queue = task_queue(service, lab.name)
+            worker = Worker(client, task_queue=queue, activities=activities, activity_executor=threads)
+            await stack.enter_async_context(worker)
+        yield lab
+
+
+def type_of(function: Activity) -> str:
+    """Activity type of an activity function."""
+    definition = activity._Definition.from_callable(function)  # noqa: SLF001 - the SDK has no public way to ask
+    assert definition is not None
+    assert definition.name is not None
+    return definition.name

@@ -1,0 +1,100 @@
+"""Records tests/histories anew from real runs: `make histories`, after a change of the workflows that is meant.
+
+Each history is one case that the replay tests hold today's code to.
+"""
+
+import asyncio
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client
+
+from events.bus import REDRIVE
+from events.edge import order_placed
+from lab.placing import workflow_id
+from orders.loader import load_orders
+from orders.model import STYLES, Order, Style
+from runtime.leave import leave
+from runtime.settings import SHIPPED_ORDERS, Settings
+from server.binary import find_temporal_binary
+from server.connect import connect_to
+from server.embedded import EmbeddedServer
+from tests.labs import Lab, failing, open_lab
+from workflows.order_saga import OrderSaga
+
+HISTORIES = Path(__file__).with_name("histories")
+
+FAILING: dict[str, dict[Style, list[str]]] = {
+    "completed": {"saga": [], "choreography": []},
+    "cancelled": {"saga": ["invoicing.issue_invoice"], "choreography": ["invoicing.on_order_placed"]},
+    "parked": {"saga": ["marketing.thank_customer"], "choreography": ["marketing.on_order_placed"]},
+    "attention": {
+        "saga": ["shipping.begin_fulfilment", "analytics.reverse_sale"],
+        "choreography": ["shipping.on_order_placed", "analytics.on_order_failed"],
+    },
+}
+"""Case to the activities that fail in it, in each style."""
+
+
+async def record(client: Client, data: Path) -> None:
+    """Run every case in both styles and store the histories."""
+    order = next(o for o in load_orders(SHIPPED_ORDERS).orders if o.customer_id and o.country == "United Kingdom")
+    for case, broken in FAILING.items():
+        for style in STYLES:
+            fakes = [failing(one, times=1 if case == "parked" else None) for one in broken[style]]
+            one = order.model_copy(update={"order_id": f"{order.order_id}.{case}"})
+            async with open_lab(client, data / f"{case}-{style}", fakes=fakes) as lab:
+                await lab.run(one, style)
+                if case == "parked":
+                    await _redrive(lab, one, style, broken[style][0])
+                await _store(client, style, one, case)
+    guest = order.model_copy(update={"order_id": f"{order.order_id}.guest", "customer_id": None})
+    async with open_lab(client, data / "guest") as lab:
+        for style in STYLES:
+            await lab.run(guest, style)
+            await _store(client, style, guest, "guest")
+        later = order_placed(guest).follow_up(
+            "parcel.scanned", source="test", time=order_placed(guest).time, data=guest.lines[0]
+        )
+        await lab.placer.publish(later)
+        await client.get_workflow_handle(workflow_id("choreography", guest.order_id)).result()
+        await _store(client, "choreography", guest, "later-event")
+
+
+async def _redrive(lab: Lab, order: Order, style: Style, activity_type: str) -> None:
+    run = lab.client.get_workflow_handle(workflow_id(style, order.order_id))
+    if style == "saga":
+        await run.signal(OrderSaga.redrive, activity_type.split(".")[0])
+    else:
+        await run.signal(REDRIVE, f"{order.order_id}/order.placed>{activity_type}")
+    await run.result()
+
+
+async def _store(client: Client, style: Style, order: Order, case: str) -> None:
+    history = await client.get_workflow_handle(workflow_id(style, order.order_id)).fetch_history()
+    text = json.dumps(_without_our_machine(json.loads(history.to_json())), indent=1)
+    (HISTORIES / f"{style}-{case}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _without_our_machine(part: Any) -> Any:  # noqa: ANN401 - JSON
+    """The same without process ids, host names and stack traces, none of which a replay looks at."""
+    if isinstance(part, dict):
+        kept = {key: _without_our_machine(value) for key, value in part.items() if key != "stackTrace"}
+        return {**kept, "identity": "recorded"} if "identity" in kept else kept
+    return [_without_our_machine(value) for value in part] if isinstance(part, list) else part
+
+
+async def main() -> None:
+    """Start a server, record, stop it."""
+    HISTORIES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as data:
+        settings = Settings(data=Path(data))
+        async with EmbeddedServer(find_temporal_binary(print), settings) as server:
+            await record(await connect_to(server.address), settings.data)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
+    leave(0)

@@ -1,0 +1,307 @@
+"""The choreographed style and the durable bus under it, on a real server, real databases and a real mail server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from events.bus import LOG, REDRIVE, bus_id
+from events.edge import order_placed
+from events.envelope import Event
+from events.log import DeliveryState, EventLog, OrderState
+from events.patterns import Pattern
+from events.subscriptions import Reaction, Recipient, Subscription, SubscriptionRegistry
+from events.transport import EventPublisher
+from lab.status import end_of, log_of
+from orders.model import Order
+from runtime.attempts import AttemptPolicy
+from runtime.search import SEARCH_ATTRIBUTES
+from runtime.temporal import ORDERLAB_PLUGIN
+from server.binary import find_temporal_binary
+from tests.labs import Lab, Labs, failing, until
+from workflows.event_bus import EventBus
+
+FORWARD = ["campaign.left", "confirmation.sent", "invoice.issued", "sale.recorded", "shipment.created"]
+
+
+async def test_each_service_reacts_once_to_an_order_and_tells_of_it(lab: Lab, order: Order) -> None:
+    status = await lab.run(order, "choreography")
+    log = await log_of(lab.client, order.order_id)
+
+    assert status.state is OrderState.COMPLETED
+    assert sorted(lab.effects(order, "choreography")) == FORWARD
+    assert log is not None
+    assert log.entries[0].type == "order.placed"
+    assert sorted(entry.type for entry in log.entries[1:]) == FORWARD
+    assert {entry.causationid for entry in log.entries[1:]} == {log.entries[0].id}
+
+
+async def test_a_guest_s_order_is_not_even_delivered_to_marketing(lab: Lab, order: Order) -> None:
+    guest = order.model_copy(update={"customer_id": None})
+
+    await lab.run(guest, "choreography")
+    log = await log_of(lab.client, guest.order_id)
+
+    assert log is not None
+    assert sorted(d.subscriber for d in log.entries[0].deliveries) == ["analytics", "invoicing", "shipping"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "undone"),
+    [
+        ("shipping.on_order_placed", ["campaign.rejoined", "cancellation.sent", "credit_note.issued", "sale.reversed"]),
+        (
+            "invoicing.on_order_placed",
+            ["campaign.rejoined", "cancellation.sent", "sale.reversed", "shipment.cancelled"],
+        ),
+    ],
+)
+async def test_when_a_critical_service_gives_up_each_other_service_undoes_its_own_work(
+    labs: Labs, order: Order, broken: str, undone: list[str]
+) -> None:
+    async with labs(fakes=[failing(broken)]) as lab:
+        status = await lab.run(order, "choreography")
+
+    assert status.state is OrderState.CANCELLED
+    assert sorted(effect for effect in lab.effects(order, "choreography") if effect not in FORWARD) == undone
+
+
+@pytest.mark.parametrize("broken", ["marketing.on_order_placed", "analytics.on_order_placed"])
+async def test_a_delivery_that_is_not_critical_is_parked_and_handled_on_redrive(
+    labs: Labs, order: Order, broken: str
+) -> None:
+    async with labs(fakes=[failing(broken, times=1)]) as lab:
+        parked = await lab.run(order, "choreography")
+        run = lab.client.get_workflow_handle(parked.workflow_id, result_type=EventLog)
+        await run.signal(REDRIVE, f"{order.order_id}/order.placed>{broken}")
+        log = await run.result()
+
+    assert parked.state is OrderState.PARKED
+    assert "broken for the test" in (parked.detail or "")
+    assert not log.deliveries(DeliveryState.PARKED)
+    assert sorted(lab.effects(order, "choreography")) == FORWARD
+
+
+async def test_a_compensation_that_gives_up_asks_for_attention_and_keeps_no_other_from_its_work(
+    labs: Labs, order: Order
+) -> None:
+    async with labs(fakes=[failing("shipping.on_order_placed"), failing("analytics.on_order_failed")]) as lab:
+        status = await lab.run(order, "choreography")
+
+    assert status.state is OrderState.ATTENTION
+    undone = {"cancellation.sent", "campaign.rejoined", "credit_note.issued"}
+    assert undone <= set(lab.effects(order, "choreography"))
+
+
+async def test_an_event_published_ten_times_at_once_and_again_after_the_end_is_handled_once(
+    lab: Lab, order: Order
+) -> None:
+    event = order_placed(order)
+
+    await asyncio.gather(*(lab.placer.publish(event) for _ in range(10)))
+    state, _ = await end_of(lab.client, await lab.placer.place(order, "choreography"))
+    _, known = await lab.placer.publish(event)
+    log = await log_of(lab.client, order.order_id)
+
+    assert known
+    assert state is OrderState.COMPLETED
+    assert sorted(lab.effects(order, "choreography")) == FORWARD
+    assert log is not None
+    assert len([entry for entry in log.entries if entry.id == event.id]) == 1
+
+
+async def test_a_bus_replayed_from_the_start_at_each_task_ends_the_same(labs: Labs, order: Order) -> None:
+    async with labs(cached=0) as lab:
+        status = await lab.run(order, "choreography")
+
+    assert status.state is OrderState.COMPLETED
+    assert sorted(lab.effects(order, "choreography")) == FORWARD
+
+
+# What follows is about the bus alone: subscribers that note what they are handed, and events of no order.
+
+
+@dataclass
+class Notes:
+    """What subscribers were handed."""
+
+    handed: dict[str, list[str]] = field(default_factory=dict)
+    hold: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def of(self, subscriber: str) -> list[str]:
+        return self.handed.setdefault(subscriber, [])
+
+
+@dataclass
+class Bus:
+    client: Client
+    publisher: EventPublisher
+    notes: Notes
+    key: str
+
+    def event(self, number: int) -> Event:
+        return Event(
+            id=f"{self.key}-{number}", source="test", type="ticket.changed", subject=self.key, time=datetime.now(UTC)
+        )
+
+    @property
+    def run(self) -> WorkflowHandle[object, EventLog]:
+        return self.client.get_workflow_handle(bus_id(self.key), result_type=EventLog)
+
+    async def until_parked(self, count: int) -> EventLog:
+        """Wait until so many deliveries are parked."""
+        async with asyncio.timeout(30):
+            while True:
+                log: EventLog = await self.run.query(LOG, result_type=EventLog)
+                if len(log.deliveries(DeliveryState.PARKED)) == count:
+                    return log
+
+
+@asynccontextmanager
+async def bus_with(client: Client, key: str, *subscribers: str, window_s: float = 30) -> AsyncIterator[Bus]:
+    """A bus whose subscribers note events; `slow` waits for `notes.hold`, `odd` refuses odd ones, `absent` is away."""
+    notes = Notes()
+
+    def handler(subscriber: str) -> Callable[[Event], object]:
+        @activity.defn(name=f"{subscriber}.note")
+        async def note(event: Event) -> Reaction:
+            if subscriber == "slow":
+                await notes.hold.wait()
+            if subscriber == "odd" and int(event.id.rsplit("-", 1)[1]) % 2 and not notes.hold.is_set():
+                raise ApplicationError("odd", non_retryable=True)
+            notes.of(subscriber).append(event.id)
+            return Reaction()
+
+        return note
+
+    registry = SubscriptionRegistry(
+        Subscription(
+            pattern=Pattern.parse({"type": ["ticket.changed"]}),
+            recipient=Recipient(
+                subscriber=subscriber,
+                handler=f"{subscriber}.note",
+                task_queue=f"{key}-{subscriber}",
+                attempts=AttemptPolicy(window_s=window_s),
+            ),
+        )
+        for subscriber in subscribers
+    )
+    workers = [Worker(client, task_queue=key, workflows=[EventBus])]
+    workers += [
+        Worker(client, task_queue=f"{key}-{subscriber}", activities=[handler(subscriber)])
+        for subscriber in subscribers
+        if subscriber != "absent"
+    ]
+    for worker in workers:
+        await worker.__aenter__()
+    try:
+        yield Bus(client, EventPublisher(client, registry, lab="", task_queue=key), notes, key)
+    finally:
+        notes.hold.set()
+        for worker in workers:
+            await worker.__aexit__(None, None, None)
+
+
+async def test_each_subscriber_is_handed_events_one_by_one_in_the_sequence_of_the_log(client: Client) -> None:
+    async with bus_with(client, "in-order", "first", "second") as bus:
+        for number in range(20):
+            await bus.publisher.publish(bus.event(number))
+        log = await bus.run.result()
+
+        assert bus.notes.of("first") == [entry.id for entry in log.entries]
+        assert bus.notes.of("second") == [entry.id for entry in log.entries]
+
+
+async def test_a_slow_and_an_absent_subscriber_delay_no_other(client: Client) -> None:
+    async with bus_with(client, "no-delay", "slow", "absent", "quick") as bus:
+        for number in range(5):
+            await bus.publisher.publish(bus.event(number))
+
+        await until(lambda: len(bus.notes.of("quick")) == 5)
+
+        assert bus.notes.of("slow") == []
+
+
+async def test_later_events_pass_a_parked_one_by_and_it_is_handled_on_redrive(client: Client) -> None:
+    async with bus_with(client, "pass-by", "odd") as bus:
+        for number in range(4):
+            await bus.publisher.publish(bus.event(number))
+        await bus.until_parked(2)
+        bus.notes.hold.set()
+        await bus.run.signal(REDRIVE, "pass-by-3>odd.note")
+        await bus.run.signal(REDRIVE, "pass-by-1>odd.note")
+        await bus.run.signal(REDRIVE, "never-parked")
+        log = await bus.run.result()
+
+        assert bus.notes.of("odd") == ["pass-by-0", "pass-by-2", "pass-by-3", "pass-by-1"]
+        assert not log.deliveries(DeliveryState.PARKED)
+
+
+async def test_a_delivery_that_no_worker_takes_within_the_window_is_parked_with_that_reason(client: Client) -> None:
+    async with bus_with(client, "nobody", "absent", window_s=0.5) as bus:
+        await bus.publisher.publish(bus.event(0))
+        log = await bus.until_parked(1)
+
+        assert log.deliveries(DeliveryState.PARKED)[0].reason == "retry window over: no worker took it"
+
+
+async def test_an_event_nobody_subscribed_to_is_logged_and_the_run_ends(client: Client) -> None:
+    async with bus_with(client, "unheard") as bus:
+        publication = await bus.publisher.publish(bus.event(0))
+        log = await bus.run.result()
+
+    assert publication.recipients == ()
+    assert [entry.id for entry in log.entries] == ["unheard-0"]
+
+
+async def test_an_event_after_the_run_has_closed_goes_on_with_the_same_log(client: Client) -> None:
+    async with bus_with(client, "later", "first") as bus:
+        await bus.publisher.publish(bus.event(0))
+        await bus.run.result()
+        publication = await bus.publisher.publish(bus.event(1))
+        log = await bus.run.result()
+        again = await bus.publisher.publish(bus.event(0))
+
+        assert not publication.known
+        assert again.known
+        assert [entry.id for entry in log.entries] == ["later-0", "later-1"]
+        assert bus.notes.of("first") == ["later-0", "later-1"]
+
+
+async def test_a_log_too_long_for_one_history_continues_as_new_and_loses_doubles_and_reorders_nothing() -> None:
+    # given a server that suggests a new run after few history events
+    async with (
+        await WorkflowEnvironment.start_local(
+            dev_server_existing_path=str(find_temporal_binary(print)),
+            dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"],
+            search_attributes=SEARCH_ATTRIBUTES,
+            plugins=[ORDERLAB_PLUGIN],
+        ) as environment,
+        bus_with(environment.client, "long", "first", "odd") as bus,
+    ):
+        # when many events come, some of which one subscriber refuses
+        for number in range(60):
+            await bus.publisher.publish(bus.event(number))
+        await until(lambda: len(bus.notes.of("first")) == 60)
+        await bus.until_parked(30)
+        bus.notes.hold.set()
+        for number in range(1, 60, 2):
+            await bus.run.signal(REDRIVE, f"long-{number}>odd.note")
+        log = await bus.run.result()
+        runs = [run async for run in environment.client.list_workflows("WorkflowId = 'bus/long'")]
+
+        # then every event was handled once by each, in sequence, and what was parked went along
+        ids = [f"long-{number}" for number in range(60)]
+        assert [entry.id for entry in log.entries] == ids
+        assert bus.notes.of("first") == ids
+        assert bus.notes.of("odd")[:30] == ids[::2]
+        assert sorted(bus.notes.of("odd")) == sorted(ids)
+        assert len(runs) > 1
