@@ -1,0 +1,114 @@
+"""Bad input: one clear line, exit 2, refused before a server is looked for, and nothing stored."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from events.edge import MAX_EVENT_BYTES
+from orders.loader import load_orders
+from runtime.settings import SHIPPED_ORDERS
+from tests.processes import environment, orderlab
+
+GOOD = json.loads(load_orders(SHIPPED_ORDERS).find("536366").model_dump_json())
+EVENT = {"specversion": "1.0", "id": "e1", "source": "test", "type": "ticket.created", "data": {"priority": 1}}
+
+
+def without(document: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key != name}
+
+
+def line(**changes: object) -> dict[str, Any]:
+    return {**GOOD, "lines": [{**GOOD["lines"][0], **changes}]}
+
+
+ORDERS: list[tuple[str, object, str]] = [
+    ("a negative quantity", line(quantity=-1), "quantity"),
+    ("a quantity of 0", line(quantity=0), "quantity"),
+    ("half an article", line(quantity=1.5), "quantity"),
+    ("a price of 0", line(unit_price="0"), "unit_price"),
+    ("a price in half pence", line(unit_price="1.005"), "unit_price"),
+    ("a price that is no number", line(unit_price="NaN"), "unit_price"),
+    ("no description", line(description=" "), "description"),
+    ("no lines", {**GOOD, "lines": []}, "lines"),
+    ("no country", without(GOOD, "country"), "country"),
+    ("an unknown field", {**GOOD, "colour": "red"}, "colour"),
+    ("an id that is no id", {**GOOD, "order_id": "a/b"}, "order_id"),
+    ("a list", [GOOD], "no order"),
+    (
+        "more than a payload takes",
+        {**GOOD, "lines": [{**GOOD["lines"][0], "description": "x" * 200}] * 5_000 * 2},
+        "lines",
+    ),
+]
+
+EVENTS: list[tuple[str, object, str]] = [
+    ("no type", without(EVENT, "type"), "'type'"),
+    ("no id", without(EVENT, "id"), "'id'"),
+    ("no source", without(EVENT, "source"), "'source'"),
+    ("another version of CloudEvents", {**EVENT, "specversion": "0.3"}, "specversion"),
+    ("an attribute that is no name", {**EVENT, "Not-A-Name": 1}, "Not-A-Name"),
+    ("a time that is no time", {**EVENT, "time": "yesterday"}, "yesterday"),
+    ("data that breaks its schema", {**EVENT, "type": "order.placed", "data": {"order_id": "1"}}, "order.placed"),
+    ("another subject", {**EVENT, "type": "order.placed", "subject": "1", "data": GOOD}, "subject"),
+    ("more than a payload takes", {**EVENT, "data": "x" * MAX_EVENT_BYTES}, "payload limit"),
+    ("a number", 3, "CloudEvent"),
+]
+
+COMMANDS: list[tuple[list[str], str]] = [
+    (["order", "missing.json"], "missing.json"),
+    (["order", "999999"], "999999"),
+    (["order", "C536379"], "C536379"),
+    (["order", "536365", "--style", "both-of-them"], "saga, choreography, both"),
+    (["order", "536365", "--json", "no/such/directory.json"], "no/such/directory.json"),
+    (["order"], "what"),
+    (["publish", "missing.json"], "missing.json"),
+    (["orders", "--limit", "0"], "--limit"),
+    (["demo", "--orders", "0"], "--orders"),
+    (["demo", "--orders", "many"], "--orders"),
+    (["demo", "--colour"], "--colour"),
+    (["replay", "."], "no histories"),
+    (["nonsense"], "nonsense"),
+]
+
+
+def refused(tmp_path: Path, *arguments: str, names: str) -> None:
+    """The command is refused at once, in one line that names the fault, and leaves nothing behind."""
+    before = sorted(tmp_path.iterdir())
+    ran = orderlab(*arguments, cwd=tmp_path, env=environment(TEMPORAL_ADDRESS="127.0.0.1:1"))
+
+    assert ran.code == 2, ran
+    assert len(ran.err.strip().splitlines()) == 1, ran.err
+    assert names in ran.err
+    assert ran.out == ""
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(("document", "names"), [case[1:] for case in ORDERS], ids=[case[0] for case in ORDERS])
+def test_an_order_that_can_t_be_sold_is_refused(tmp_path: Path, document: object, names: str) -> None:
+    file = tmp_path / "my.json"
+    file.write_text(json.dumps(document))
+
+    refused(tmp_path, "order", str(file), names=names)
+
+
+@pytest.mark.parametrize(("document", "names"), [case[1:] for case in EVENTS], ids=[case[0] for case in EVENTS])
+def test_an_event_that_is_none_is_refused(tmp_path: Path, document: object, names: str) -> None:
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(document))
+
+    refused(tmp_path, "publish", str(file), names=names)
+
+
+@pytest.mark.parametrize("command", ["order", "publish"])
+def test_what_is_not_json_is_refused(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "my.json"
+    file.write_text('{"order_id": ')
+
+    refused(tmp_path, command, str(file), names="JSON")
+
+
+@pytest.mark.parametrize(("arguments", "names"), COMMANDS, ids=[" ".join(case[0]) for case in COMMANDS])
+def test_a_wrong_command_is_refused(tmp_path: Path, arguments: list[str], names: str) -> None:
+    refused(tmp_path, *arguments, names=names)
