@@ -41,10 +41,13 @@ class MarketingActivities:
 
     @activity.defn(name=THANK_CUSTOMER.activity)
     def thank_customer(self, placement: Placement) -> CustomerThanked:
-        """Send the confirmation, then stop the campaign from writing to a customer who has just bought."""
+        """Send the confirmation, then stop the campaign from writing to a customer who has just bought.
+
+        A guest is nobody to write to. The saga and the subscription keep guests away from here; this is for others.
+        """
         customer_id = placement.order.customer_id
         if customer_id is None:
-            raise ValueError(f"order {placement.order.order_id} is a guest's; nobody is known to write to")
+            return CustomerThanked(confirmation=None, campaign=None)
         return CustomerThanked(
             confirmation=self._send_confirmation(placement, customer_id),
             campaign=self._leave_campaign(placement, customer_id),

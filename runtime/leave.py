@@ -31,16 +31,21 @@ def leave(code: int) -> NoReturn:
 
 
 def run_process(app: typer.Typer, name: str) -> NoReturn:
-    """Run a command line, say in one line what went wrong, and leave with the exit code that goes with it.
+    """Run the command line that the process was given, and leave with its exit code.
 
     Args:
         app: the commands.
-        name: begins the line.
+        name: begins the line that says what went wrong.
     """
+    leave(outcome(app, name, sys.argv[1:]))
+
+
+def outcome(app: typer.Typer, name: str, arguments: list[str]) -> int:
+    """Run a command line, say in one line on standard error what went wrong, and answer the exit code."""
     code: object = ExitCode.DONE
     complaint: str | None = None
     try:
-        code = app(standalone_mode=False)
+        code = app(arguments, standalone_mode=False)
     except OrderlabError as error:
         code, complaint = error.exit_code, str(error)
     except typer.TyperException as error:
@@ -55,5 +60,5 @@ def run_process(app: typer.Typer, name: str) -> NoReturn:
         traceback.print_exc()
         code = ExitCode.BROKEN
     if complaint:
-        print(f"{name}: {complaint}", file=sys.stderr)  # noqa: T201 - what a person reads
-    leave(code if isinstance(code, int) else ExitCode.DONE)
+        print(f"{name}: {' '.join(complaint.split())}", file=sys.stderr)  # noqa: T201 - what a person reads
+    return code if isinstance(code, int) else ExitCode.DONE

@@ -15,9 +15,10 @@ class CustomerThanked(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    confirmation: ConfirmationSent
+    confirmation: ConfirmationSent | None
+    """None for a guest."""
     campaign: CampaignLeft | None
-    """None where the campaign does not write to this customer."""
+    """None for a guest, and where the campaign does not write to this customer."""
 
 
 class CustomerTold(BaseModel):
@@ -38,7 +39,7 @@ ON_ORDER_FAILED = "marketing.on_order_failed"
 
 def subscriptions(lab: str) -> tuple[Subscription, ...]:
     """What marketing wants to hear: orders of known customers only, a guest can't be written to."""
-    known_customer = {"type": ["order.placed"], "data": {"customer_id": [{"anything-but": [None]}]}}
+    known_customer = {"type": ["order.placed"], "data": {"customer_id": [{"exists": True}]}}
     return (
         MARKETING.handles(ON_ORDER_PLACED, known_customer, lab=lab),
         MARKETING.handles(ON_ORDER_FAILED, {"type": [*FAILURES]}, lab=lab),

@@ -67,7 +67,7 @@ async def record(client: Client, data: Path) -> None:
 async def _redrive(lab: Lab, order: Order, style: Style, activity_type: str) -> None:
     run = lab.client.get_workflow_handle(workflow_id(style, order.order_id))
     if style == "saga":
-        await run.signal(OrderSaga.redrive, activity_type.split(".")[0])
+        await run.signal(OrderSaga.redrive, activity_type.split(".", maxsplit=1)[0])
     else:
         await run.signal(REDRIVE, f"{order.order_id}/order.placed>{activity_type}")
     await run.result()

@@ -1,13 +1,18 @@
 """Bad input: one clear line, exit 2, refused before a server is looked for, and nothing stored."""
 
 import json
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from client import app
 from events.edge import MAX_EVENT_BYTES
 from orders.loader import load_orders
+from runtime.leave import outcome
 from runtime.settings import SHIPPED_ORDERS
 from tests.processes import environment, orderlab
 
@@ -49,7 +54,7 @@ EVENTS: list[tuple[str, object, str]] = [
     ("no source", without(EVENT, "source"), "'source'"),
     ("another version of CloudEvents", {**EVENT, "specversion": "0.3"}, "specversion"),
     ("an attribute that is no name", {**EVENT, "Not-A-Name": 1}, "Not-A-Name"),
-    ("a time that is no time", {**EVENT, "time": "yesterday"}, "yesterday"),
+    ("a time that is no time", {**EVENT, "time": "yesterday"}, "time"),
     ("data that breaks its schema", {**EVENT, "type": "order.placed", "data": {"order_id": "1"}}, "order.placed"),
     ("another subject", {**EVENT, "type": "order.placed", "subject": "1", "data": GOOD}, "subject"),
     ("more than a payload takes", {**EVENT, "data": "x" * MAX_EVENT_BYTES}, "payload limit"),
@@ -62,7 +67,7 @@ COMMANDS: list[tuple[list[str], str]] = [
     (["order", "C536379"], "C536379"),
     (["order", "536365", "--style", "both-of-them"], "saga, choreography, both"),
     (["order", "536365", "--json", "no/such/directory.json"], "no/such/directory.json"),
-    (["order"], "what"),
+    (["order"], "FILE|INVOICE"),
     (["publish", "missing.json"], "missing.json"),
     (["orders", "--limit", "0"], "--limit"),
     (["demo", "--orders", "0"], "--orders"),
@@ -73,42 +78,70 @@ COMMANDS: list[tuple[list[str], str]] = [
 ]
 
 
-def refused(tmp_path: Path, *arguments: str, names: str) -> None:
-    """The command is refused at once, in one line that names the fault, and leaves nothing behind."""
-    before = sorted(tmp_path.iterdir())
-    ran = orderlab(*arguments, cwd=tmp_path, env=environment(TEMPORAL_ADDRESS="127.0.0.1:1"))
+Refuses = Callable[..., None]
 
-    assert ran.code == 2, ran
-    assert len(ran.err.strip().splitlines()) == 1, ran.err
-    assert names in ran.err
-    assert ran.out == ""
-    assert sorted(tmp_path.iterdir()) == before
+
+@pytest.fixture
+def refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Refuses:
+    """Runs a command; it must be refused at once, in one line that names the fault, and leave nothing behind."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")  # whoever looks for a server first ends with 3, not 2
+
+    def run(*arguments: str, names: str) -> None:
+        before = sorted(tmp_path.iterdir())
+        code = outcome(app, "orderlab", list(arguments))
+        out, err = capfd.readouterr()
+
+        assert code == 2, err
+        assert len(err.strip().splitlines()) == 1, err
+        assert names in err
+        assert out == ""
+        assert sorted(tmp_path.iterdir()) == before
+
+    return run
 
 
 @pytest.mark.parametrize(("document", "names"), [case[1:] for case in ORDERS], ids=[case[0] for case in ORDERS])
-def test_an_order_that_can_t_be_sold_is_refused(tmp_path: Path, document: object, names: str) -> None:
+def test_an_order_that_can_t_be_sold_is_refused(refuses: Refuses, tmp_path: Path, document: object, names: str) -> None:
     file = tmp_path / "my.json"
     file.write_text(json.dumps(document))
 
-    refused(tmp_path, "order", str(file), names=names)
+    refuses("order", str(file), names=names)
 
 
 @pytest.mark.parametrize(("document", "names"), [case[1:] for case in EVENTS], ids=[case[0] for case in EVENTS])
-def test_an_event_that_is_none_is_refused(tmp_path: Path, document: object, names: str) -> None:
+def test_an_event_that_is_none_is_refused(refuses: Refuses, tmp_path: Path, document: object, names: str) -> None:
     file = tmp_path / "event.json"
     file.write_text(json.dumps(document))
 
-    refused(tmp_path, "publish", str(file), names=names)
+    refuses("publish", str(file), names=names)
 
 
 @pytest.mark.parametrize("command", ["order", "publish"])
-def test_what_is_not_json_is_refused(tmp_path: Path, command: str) -> None:
+def test_what_is_not_json_is_refused(refuses: Refuses, tmp_path: Path, command: str) -> None:
     file = tmp_path / "my.json"
     file.write_text('{"order_id": ')
 
-    refused(tmp_path, command, str(file), names="JSON")
+    refuses(command, str(file), names="JSON")
 
 
 @pytest.mark.parametrize(("arguments", "names"), COMMANDS, ids=[" ".join(case[0]) for case in COMMANDS])
-def test_a_wrong_command_is_refused(tmp_path: Path, arguments: list[str], names: str) -> None:
-    refused(tmp_path, *arguments, names=names)
+def test_a_wrong_command_is_refused(refuses: Refuses, arguments: list[str], names: str) -> None:
+    refuses(*arguments, names=names)
+
+
+def test_a_process_that_is_refused_leaves_with_2_and_one_line(tmp_path: Path) -> None:
+    ran = orderlab("order", "999999", cwd=tmp_path, env=environment(TEMPORAL_ADDRESS="127.0.0.1:1"))
+
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1)
+
+
+def test_an_unknown_service_is_refused_by_the_worker(tmp_path: Path) -> None:
+    worker = [sys.executable, "-m", "worker", "--service", "shiping"]
+    ran = subprocess.run(worker, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ran.returncode == 2
+    assert ran.stderr.strip().splitlines() == [
+        "worker: unknown service 'shiping'; take one of: shipping, invoicing, marketing, analytics, saga, bus"
+    ]
+    assert not list(tmp_path.iterdir())

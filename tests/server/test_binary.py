@@ -160,7 +160,7 @@ def test_two_searches_at_once_build_once(machine: Machine) -> None:
 def test_a_refused_download_ends_at_once_with_its_reason(machine: Machine) -> None:
     argv = [sys.executable, "-P", "-m", "server.download", CLI_VERSION, str(machine.home)]
 
-    run = subprocess.run(argv, capture_output=True, text=True, timeout=15, check=False)  # noqa: S603
+    run = subprocess.run(argv, capture_output=True, text=True, timeout=15, check=False)
 
     assert run.returncode == ExitCode.NO_SERVER
     assert "failed to download" in run.stderr.splitlines()[-1]

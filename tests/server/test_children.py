@@ -58,7 +58,7 @@ def test_a_killed_parent_takes_its_children_along(tmp_path: Path) -> None:
         "from pathlib import Path; from server.children import start_child; "
         f"child = start_child({SLEEP}, log=Path({str(tmp_path / 'log')!r})); print(child.pid, flush=True); child.wait()"
     )
-    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)  # noqa: S603
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert parent.stdout is not None
     child = psutil.Process(int(parent.stdout.readline()))
 

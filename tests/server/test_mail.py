@@ -100,7 +100,7 @@ def test_waiting_for_a_mail_server_that_never_comes_ends() -> None:
 
 def start(data: Path, port: int) -> subprocess.Popen[bytes]:
     argv = [sys.executable, "-m", "server.mail", "--data", str(data), "--port", str(port)]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
