@@ -166,7 +166,9 @@ def _anything_but(operand: object, where: str) -> Test:
     """Any value that is there but these: texts or numbers, one or a list, or texts with a prefix or suffix."""
     if isinstance(operand, Mapping):
         if len(operand) != 1 or next(iter(operand)) not in {"prefix", "suffix"}:
-            raise PatternError(f"{where}: anything-but takes texts, numbers, a prefix or a suffix, not {sorted(operand)}")
+            raise PatternError(
+                f"{where}: anything-but takes texts, numbers, a prefix or a suffix, not {sorted(operand)}"
+            )
         ((operator, affix),) = operand.items()
         fits = _affix(operator, affix, where)
         return lambda value: not fits(value)
