@@ -1,37 +1,17 @@
 """Hosts one service, several, or all of them: `python worker.py`, `python worker.py --service shipping`."""
 
 import asyncio
-import signal
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 
 from activities.mailer import check_smtp_url
-from hosting.workers import hosting
+from hosting.serving import serve
 from runtime.leave import run_process
 from runtime.logs import configure_logs
 from runtime.settings import Settings
-from server.session import open_session
 from services.order_placed import WORKERS, check_worker_names
-
-
-async def serve(names: Sequence[str], settings: Settings) -> None:
-    """Host workers until SIGTERM or Ctrl-C; where there is no Temporal server, one is started meanwhile."""
-    log = structlog.get_logger("worker")
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with (
-        open_session(settings, announce=log.info, lasting=True) as session,
-        hosting(session.client, names, settings, session.lab),
-    ):
-        log.info("ready", hosts=list(names), temporal=session.address, ui=session.ui_url, data=str(settings.data))
-        await stop.wait()
-        log.info("stopping: finishing what is under way")
 
 
 def run(

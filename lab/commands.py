@@ -31,7 +31,7 @@ async def up(settings: Settings) -> None:
         RESULTS.print(f"Temporal    {session.address}, namespace {session.client.namespace}")
         RESULTS.print(f"UI          {session.ui_url or 'of your server'}")
         for child in children:
-            where = f", smtp://127.0.0.1:{child.argv[-1]}, keeps {settings.mail_dir}" if child.name == "mail" else ""
+            where = f", {child.address}, keeps {settings.mail_dir}" if child.address else ""
             RESULTS.print(f"{child.name:<11} pid {child.pid}{where}, log {child.log}")
         if session.server is None and not children:
             RESULTS.print("Everything is at work already.")

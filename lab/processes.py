@@ -1,20 +1,34 @@
-"""Keeps a lab's processes running: the mail server and a process per worker, each restarted if it dies."""
+"""Keeps a lab's processes running: the mail server and a process per worker, each restarted if it dies.
+
+They are forked from one process that has imported everything and started nothing (`multiprocessing`'s fork server):
+importing takes each of them two seconds of a processor otherwise, at every start and after every death.
+"""
 
 import asyncio
 import contextlib
+import multiprocessing
 import os
-import subprocess
+import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+import threading
+import traceback
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from multiprocessing import connection, forkserver
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
-from runtime.errors import NoServerError
+from hosting.serving import serve as serve_workers
+from runtime.errors import ExitCode, NoServerError
+from runtime.leave import leave
+from runtime.logs import configure_logs
 from runtime.settings import Settings
-from server.children import end_child, last_line, start_child
+from server.children import last_line
+from server.mail import serve as serve_mail
 from server.mail import wait_until_mail_is_taken
 from server.pollers import unpolled, wait_until_polled
-from server.ports import free_ports
+from server.ports import LOOPBACK, free_ports
 from server.session import Session
 from services.order_placed import ORCHESTRATORS, WORKERS
 from services.service import task_queue
@@ -26,23 +40,47 @@ _LONGEST_PAUSE_S = 10.0
 _LIVES_S = 30.0
 """A process that has lived so long is restarted at once; one that dies sooner, after a growing pause."""
 
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["__main__", __name__])
+
 
 @dataclass
 class Child:
     """A process that is kept running."""
 
     name: str
-    argv: list[str]
-    env: dict[str, str]
+    job: Callable[..., Coroutine[Any, Any, None] | None]
+    arguments: tuple[Any, ...]
     log: Path
-    process: subprocess.Popen[bytes]
-    started: float
+    address: str | None = None
+    """Where it listens."""
     pause_s: float = 0
+    process: ForkServerProcess = field(init=False)
+    started: float = field(init=False)
 
     @property
     def pid(self) -> int:
         """Of the process that runs now."""
-        return self.process.pid
+        return self.process.pid or 0
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.process = _FORKS.Process(target=_apart, args=(self.job, self.arguments, self.log), name=self.name)
+        self.process.start()
+        self.started = asyncio.get_running_loop().time()
+
+    def end(self) -> None:
+        """Let it finish what is under way, for a while."""
+        self.process.terminate()
+        self.process.join(_GRACE_S)
+        self.process.kill()
+        self.process.join()
+
+
+def prepare_to_fork() -> None:
+    """Begin to import what the processes need, while the caller does something else."""
+    forkserver.ensure_running()
 
 
 @contextlib.asynccontextmanager
@@ -59,7 +97,7 @@ async def lab_processes(
         announce: is told in one line when a process dies and is restarted.
 
     Yields:
-        The processes that were started; the list changes when one is restarted.
+        The processes that were started.
 
     Raises:
         NoServerError: a worker does not get ready.
@@ -67,17 +105,20 @@ async def lab_processes(
     missing = set(await unpolled(session.client, queues(session.lab)))
     names = [name for name in WORKERS if task_queue(name, session.lab) in missing]
     children: list[Child] = []
-    env = dict(os.environ)
+
+    def run(name: str, job: Callable[..., Any], *arguments: object, address: str | None = None) -> None:
+        child = Child(name, job, arguments, settings.log_dir / f"{name}.log", address)
+        child.start()
+        children.append(child)
+
     try:
         if "marketing" in names and settings.smtp_url is None:
             (port,) = free_ports(0)
-            argv = [sys.executable, "-m", "server.mail", "--data", str(settings.data), "--port", str(port)]
-            children.append(_start("mail", argv, env, settings))
+            settings = settings.model_copy(update={"smtp_url": f"smtp://{LOOPBACK}:{port}"})
+            run("mail", serve_mail, settings.mail_dir, port, address=settings.smtp_url)
             await asyncio.to_thread(wait_until_mail_is_taken, port)
-            env["ORDERLAB_SMTP_URL"] = f"smtp://127.0.0.1:{port}"
         for name in names:
-            argv = [sys.executable, "-m", "worker", "--service", name, "--data", str(settings.data)]
-            children.append(_start(name, argv, env, settings))
+            run(name, serve_workers, (name,), settings)
         watch = asyncio.create_task(_keep_running(children, announce))
         try:
             late = await wait_until_polled(session.client, queues(session.lab), _READY_S)
@@ -90,7 +131,7 @@ async def lab_processes(
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
     finally:
-        await asyncio.gather(*(asyncio.to_thread(end_child, child.process, _GRACE_S) for child in reversed(children)))
+        await asyncio.gather(*(asyncio.to_thread(child.end) for child in children))
 
 
 def queues(lab: str, names: Iterable[str] = WORKERS) -> list[tuple[str, bool]]:
@@ -98,25 +139,45 @@ def queues(lab: str, names: Iterable[str] = WORKERS) -> list[tuple[str, bool]]:
     return [(task_queue(name, lab), name in ORCHESTRATORS) for name in names]
 
 
-def _start(name: str, argv: list[str], env: dict[str, str], settings: Settings) -> Child:
-    log = settings.log_dir / f"{name}.log"
-    return Child(name, argv, env, log, start_child(argv, log=log, env=env), asyncio.get_running_loop().time())
-
-
 async def _keep_running(children: list[Child], announce: Callable[[str], None]) -> None:
-    """Restart what dies. It runs on the thread that started the children first, to whose life they are tied."""
+    """Restart what dies."""
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
         for child in children:
-            code = child.process.poll()
-            if code is None:
-                continue
-            if loop.time() - child.started > _LIVES_S:
-                child.pause_s = 0
-            if loop.time() - child.started < child.pause_s:
+            code = child.process.exitcode
+            lived_s = loop.time() - child.started
+            if code is None or lived_s < child.pause_s:
                 continue
             announce(f"{child.name} (pid {child.pid}) ended with {code}; restarting it (log: {child.log})")
-            child.process = start_child(child.argv, log=child.log, env=child.env)
-            child.started = loop.time()
-            child.pause_s = min(_LONGEST_PAUSE_S, child.pause_s * 2 + 0.5)
+            child.pause_s = 0 if lived_s > _LIVES_S else min(_LONGEST_PAUSE_S, child.pause_s * 2 + 0.5)
+            child.start()
+
+
+def _apart(job: Callable[..., Any], arguments: tuple[Any, ...], log: Path) -> None:
+    """Do a job in a process of its own: with its own log, deaf to the terminal's Ctrl-C, and no longer than we live.
+
+    A Ctrl-C goes to all of a terminal's processes at once, but ours are still needed to finish what is under way.
+    """
+    os.setsid()
+    with log.open("ab") as sink:
+        os.dup2(sink.fileno(), sys.stdout.fileno())
+        os.dup2(sink.fileno(), sys.stderr.fileno())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    configure_logs()
+    code = ExitCode.DONE
+    try:
+        result = job(*arguments)
+        if result is not None:
+            asyncio.run(result)
+    except Exception:  # noqa: BLE001 - told in the log; the supervisor restarts us
+        traceback.print_exc()
+        code = ExitCode.BROKEN
+    leave(code)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)

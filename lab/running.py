@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from hosting.workers import hosting
 from lab.console import announce
-from lab.processes import Child, lab_processes, queues
+from lab.processes import Child, lab_processes, prepare_to_fork, queues
 from runtime.errors import InputError
 from runtime.settings import Settings
 from server.pollers import unpolled
@@ -55,6 +55,7 @@ async def whole_lab(settings: Settings, *, tuned: bool = True) -> AsyncIterator[
         InputError: a server runs already, with other settings.
         NoServerError: there is no server to be had, or a worker does not get ready.
     """
+    prepare_to_fork()
     async with open_session(settings, announce=announce, lasting=True, tuned=tuned) as session:
         if not tuned and session.tuned is not False:
             raise InputError("--untuned needs a server of its own: stop the one that runs, or unset TEMPORAL_ADDRESS")

@@ -133,19 +133,28 @@ class _Keeper:
         return "250 Kept"
 
 
+def serve(directory: Path, port: int) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    asked_to_end = threading.Event()
+    for which in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(which, lambda *_: asked_to_end.set())
+    with MailServer(directory, port):
+        asked_to_end.wait()
+
+
 def main() -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """The process."""
     parser = argparse.ArgumentParser(prog="python -m server.mail", description="Keeps mails in DIR/mail.")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="data directory of the lab")
     parser.add_argument("--port", type=int, required=True, metavar="P", help="loopback port to listen on")
     arguments = parser.parse_args()
     configure_logs()
-    asked_to_end = threading.Event()
-    for which in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(which, lambda *_: asked_to_end.set())
     try:
-        with MailServer(Settings.at(arguments.data).mail_dir, arguments.port):
-            asked_to_end.wait()
+        serve(Settings.at(arguments.data).mail_dir, arguments.port)
     except OSError as error:
         with suppress(OSError):
             sys.stderr.write(f"no mail server on port {arguments.port}: {error}\n")

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from filelock import FileLock, Timeout
@@ -83,7 +85,7 @@ async def open_session(
         yield Session(client, lab_suffix(settings, external=False), running.ui_url, "file", running.tuned)
         return
     with running:
-        binary = await asyncio.to_thread(find_temporal_binary, announce)
+        binary = await _find_binary(announce)
         announce(f"starting a Temporal server on {settings.data}")
         async with EmbeddedServer(binary, settings, tuned=tuned) as server:
             client = await connect_to(server.address)
@@ -100,6 +102,27 @@ async def open_session(
                 yield Session(client, lab_suffix(settings, external=False), server.ui_url, "file", tuned, server)
             finally:
                 clear_state(settings.data)
+
+
+async def _find_binary(announce: Callable[[str], None]) -> Path:
+    """Look for the server in a thread that Ctrl-C does not have to wait for: a build takes minutes."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[Path] = loop.create_future()
+
+    def settle(result: Path | Exception) -> None:
+        if not found.done():
+            found.set_exception(result) if isinstance(result, Exception) else found.set_result(result)
+
+    def look() -> None:
+        try:
+            result: Path | Exception = find_temporal_binary(announce)
+        except Exception as error:  # noqa: BLE001 - raised again by whoever waits
+            result = error
+        with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+            loop.call_soon_threadsafe(settle, result)
+
+    threading.Thread(target=look, daemon=True).start()
+    return await found
 
 
 async def _running_or_locked(settings: Settings, announce: Callable[[str], None]) -> ServerState | FileLock:
