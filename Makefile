@@ -29,7 +29,7 @@ histories: setup
 
 # Writes the JSON Schema of every event type anew.
 schemas: $(READY)
-	$(VENV)/bin/python -m events.schemas
+	$(VENV)/bin/python -m lab.schemas
 
 # Resolves the dependencies anew and pins them.
 lock: $(READY)
