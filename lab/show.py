@@ -31,18 +31,18 @@ def order_book(book: OrderBook) -> str:
 def report(result: Report) -> RenderableType:
     """The comparison, as tables."""
     saga, choreography = (result.styles[style] for style in STYLES)
-    table = Table(title=f"{result.orders} orders through each style", title_justify="left")
+    table = Table(title=f"{result.orders} orders through each style; times in ms, p50 / p95", title_justify="left")
     table.add_column("")
-    for column in (*STYLES, "choreography / saga"):
+    for column in (*STYLES, "ratio"):
         table.add_column(column, justify="right")
 
     def times(name: str, ours: Percentiles | None, theirs: Percentiles | None, ratio: str) -> None:
-        table.add_row(f"{name}, ms p50 / p95", _times(ours), _times(theirs), _ratio(result.ratios.get(ratio)))
+        table.add_row(name, _times(ours), _times(theirs), _ratio(result.ratios.get(ratio)))
 
-    times("acknowledgement", saga.ack_ms, choreography.ack_ms, "ack_ms")
+    times("acknowledged", saga.ack_ms, choreography.ack_ms, "ack_ms")
     for service in SERVICES:
         times(
-            f"reaction of {service.name}",
+            f"{service.name} reacted",
             saga.reaction_ms[service.name],
             choreography.reaction_ms[service.name],
             f"reaction_ms.{service.name}",
@@ -66,10 +66,10 @@ def report(result: Report) -> RenderableType:
     for service in SERVICES:
         done = (saga.effects[service.name], choreography.effects[service.name])
         for effect in sorted({*done[0], *done[1]}):
-            table.add_row(f"{service.name}: {effect}", str(done[0].get(effect, 0)), str(done[1].get(effect, 0)), "")
+            table.add_row(effect, str(done[0].get(effect, 0)), str(done[1].get(effect, 0)), "")
     note = (
         "Latencies: one order at a time; orders per second: many in flight. "
-        "Ratios: median over the same orders (95 % interval)."
+        "Ratio: choreography / saga, median over the same orders (95 % interval)."
     )
     return Group(table, Text(note, style="dim"), parity(result), *_unfinished(result))
 
