@@ -1,6 +1,7 @@
 """The `orderlab` command: places orders, publishes events, looks at what became of them, compares the two styles."""
 
 import asyncio
+import logging
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
@@ -167,7 +168,7 @@ def _run(command: Coroutine[Any, Any, None]) -> None:
 
 def main() -> None:
     """The process."""
-    configure_logs()
+    configure_logs(logging.WARNING)  # what a worker in this process has to say is for `worker.py` to tell
     run_process(app, "orderlab")
 
 

@@ -15,8 +15,10 @@ from orders.model import Order
 from runtime.errors import InputError
 from runtime.temporal import MAX_PAYLOAD_BYTES
 
-MAX_EVENT_BYTES = MAX_PAYLOAD_BYTES - 64 * 1024
-"""An event travels with its recipients in one payload; this leaves room for them."""
+MAX_EVENT_BYTES = MAX_PAYLOAD_BYTES // 4
+"""A payload may have 2 MiB, but a message to the server 4 MiB, and an event goes to all its subscribers in one message:
+to four services, an event of a payload's full size could never be delivered. This leaves room for seven.
+"""
 
 
 def parse_event(text: bytes, *, where: str) -> Event:
@@ -106,6 +108,6 @@ def _data(fact: BaseModel) -> JsonValue:
 def _check_size(text: bytes, *, where: str) -> None:
     if len(text) > MAX_EVENT_BYTES:
         raise InputError(
-            f"{where} has {len(text):,} bytes; an event can have {MAX_EVENT_BYTES:,} (Temporal's payload limit): "
-            "put the bulk elsewhere and publish a link to it"
+            f"{where} has {len(text):,} bytes; an event can have {MAX_EVENT_BYTES:,} (Temporal's payload limit, shared "
+            "by all subscribers): put the bulk elsewhere and publish a link to it"
         )

@@ -14,14 +14,14 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from events.bus import LOG, REDRIVE, bus_id
-from events.edge import order_placed
+from events.edge import MAX_EVENT_BYTES, order_placed
 from events.envelope import Event
 from events.log import DeliveryState, EventLog, OrderState
 from events.patterns import Pattern
 from events.subscriptions import Reaction, Recipient, Subscription, SubscriptionRegistry
 from events.transport import EventPublisher
 from lab.status import end_of, log_of
-from orders.model import Order
+from orders.model import STYLES, Order
 from runtime.attempts import AttemptPolicy
 from runtime.search import SEARCH_ATTRIBUTES
 from runtime.temporal import ORDERLAB_PLUGIN
@@ -124,6 +124,21 @@ async def test_a_bus_replayed_from_the_start_at_each_task_ends_the_same(labs: La
 
     assert status.state is OrderState.COMPLETED
     assert sorted(lab.effects(order, "choreography")) == FORWARD
+
+
+async def test_an_order_as_large_as_is_let_in_ends_in_both_styles(lab: Lab, order: Order) -> None:
+    # given: four services are handed the order in one message to the server, which takes 4 MiB
+    line = order.lines[0].model_copy(update={"description": "x" * 200})
+    size = len(line.model_dump_json()) + 1
+    lines = (MAX_EVENT_BYTES - 2_000) // size
+    large = order.model_copy(
+        update={"lines": tuple(line.model_copy(update={"stock_code": f"P{i}"}) for i in range(lines))}
+    )
+
+    for style in STYLES:
+        status = await lab.run(large, style)
+
+        assert status.state is OrderState.COMPLETED
 
 
 # What follows is about the bus alone: subscribers that note what they are handed, and events of no order.
