@@ -56,5 +56,6 @@ def insert_if_new(db: Connection, table: Table, **values: object) -> bool:
 
     A row of the same key in a transaction still under way is waited for.
     """
-    result = db.execute(insert_into(db, table).values(**values).on_conflict_do_nothing())
-    return result.rowcount == 1
+    # Not `rowcount`: PostgreSQL's driver does not count what is inserted.
+    insert = insert_into(db, table).values(**values).on_conflict_do_nothing().returning(*table.primary_key)
+    return db.execute(insert).first() is not None
