@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from events.edge import order_placed, parse_event
+from hosting.composition import check_settings
 from lab import commands
 from lab.console import check_writable
 from lab.demo import DemoPlan
@@ -37,7 +38,7 @@ Json = Annotated[
 @app.command()
 def up(data: Data = None) -> None:
     """Run the lab until Ctrl-C: Temporal server, mail server, one worker process per service."""
-    _run(commands.up(Settings.at(data)))
+    _run(commands.up(_settings(data)))
 
 
 @app.command("order")
@@ -58,7 +59,7 @@ def place_order(
     order = _order(what)
     order_placed(order)  # an order that is too large for a payload is refused here
     check_writable(json)
-    _run(commands.place(Settings.at(data), order, styles, wait=wait, json=json))
+    _run(commands.place(_settings(data), order, styles, wait=wait, json=json))
 
 
 @app.command("orders")
@@ -68,12 +69,13 @@ def list_orders(
     """List orders and how they stand."""
     _at_least_one("--limit", limit)
     check_writable(json)
-    _run(commands.list_orders(Settings.at(data), limit, json))
+    _run(commands.list_orders(_settings(data), limit, json))
 
 
 @app.command("publish")
 def publish_event(
     file: Annotated[Path, typer.Argument(metavar="EVENT.json", help="A CloudEvent in JSON, of any type.")],
+    json: Json = None,
     data: Data = None,
 ) -> None:
     """Publish an event on the bus; publishing the same event id twice changes nothing."""
@@ -81,7 +83,9 @@ def publish_event(
         text = file.read_bytes()
     except OSError as error:
         raise InputError(f"can't read {file}: {error.strerror}") from error
-    _run(commands.publish(Settings.at(data), parse_event(text, where=str(file))))
+    event = parse_event(text, where=str(file))
+    check_writable(json)
+    _run(commands.publish(_settings(data), event, json))
 
 
 @app.command("events")
@@ -92,7 +96,7 @@ def show_events(
 ) -> None:
     """Show the event log of an order: each event, who was handed it, and what became of that."""
     check_writable(json)
-    _run(commands.show_events(Settings.at(data), order, json))
+    _run(commands.show_events(_settings(data), order, json))
 
 
 @app.command("effects")
@@ -103,7 +107,7 @@ def show_effects(
 ) -> None:
     """List what the services did, from their own databases."""
     check_writable(json)
-    commands.show_effects(Settings.at(data), order, json)
+    commands.show_effects(_settings(data), order, json)
 
 
 @app.command("replay")
@@ -117,7 +121,7 @@ def replay_histories(
     if Path(what).is_dir():
         _run(commands.replay_histories(histories_in(Path(what)), json))
     else:
-        _run(commands.replay_order(Settings.at(data), what, json))
+        _run(commands.replay_order(_settings(data), what, json))
 
 
 @app.command()
@@ -131,10 +135,14 @@ def demo(
     """Take real orders through both styles and compare; on a terminal the lab then stays up until Ctrl-C."""
     _at_least_one("--orders", orders)
     check_writable(json)
-    settings = Settings.at(data)
+    settings = _settings(data)
     if untuned:  # the database file remembers some of the settings, so tuned and untuned must not share one
-        settings = Settings.at(settings.data / "untuned")
+        settings = _settings(settings.data / "untuned")
     _run(commands.demo(settings, DemoPlan.now(orders, seed), tuned=not untuned, json=json))
+
+
+def _settings(data: Path | None) -> Settings:
+    return check_settings(Settings.at(data))
 
 
 def _styles(text: str) -> tuple[Style, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from activities.mailer import check_smtp_url
+from hosting.composition import check_settings
 from hosting.serving import serve
 from runtime.leave import run_process
 from runtime.logs import configure_logs
@@ -25,10 +25,8 @@ def run(
     Without TEMPORAL_ADDRESS or a profile, the server that runs on the data directory is used, or one is started.
     """
     configure_logs()
-    settings = Settings.at(data)
+    settings = check_settings(Settings.at(data))
     names = check_worker_names(tuple(service or WORKERS))
-    if settings.smtp_url is not None:
-        check_smtp_url(settings.smtp_url)
     asyncio.run(serve(names, settings))
 
 

@@ -8,21 +8,35 @@ from sqlalchemy import MetaData
 
 from activities.analytics import AnalyticsActivities
 from activities.invoicing import InvoicingActivities
-from activities.mailer import Mailer
+from activities.mailer import Mailer, check_smtp_url
 from activities.marketing import MarketingActivities
 from activities.reacting import Reporter, Routing
 from activities.shipping import ShippingActivities
 from orders.loader import campaign_audience, load_orders
 from runtime.settings import SHIPPED_ORDERS, Settings
 from server.mail import MailServer
-from services.order_placed import registry
+from services.order_placed import SERVICES, registry
 from stores import analytics, invoicing, marketing, shipping
+from stores.database import check_database_url
 from stores.ledger import Ledger
 from workflows.event_bus import EventBus
 from workflows.order_saga import OrderSaga
 
 WORKFLOWS: dict[str, list[type]] = {"saga": [OrderSaga], "bus": [EventBus]}
 """What the workflow workers host."""
+
+
+def check_settings(settings: Settings) -> Settings:
+    """The settings as they are, if services can work with them.
+
+    Raises:
+        InputError: the URL of the mail server or of a database is none.
+    """
+    if settings.smtp_url is not None:
+        check_smtp_url(settings.smtp_url)
+    for service in SERVICES:
+        check_database_url(settings.database_url(service.name))
+    return settings
 
 
 def activities_of(

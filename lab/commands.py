@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pydantic import BaseModel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from temporalio.client import WorkflowHistory
 
@@ -81,18 +82,31 @@ async def list_orders(settings: Settings, limit: int, json: Path | None) -> None
         RESULTS.print(show.orders(statuses))
 
 
-async def publish(settings: Settings, event: Event) -> None:
+class Published(BaseModel):
+    """What became of an event that was published."""
+
+    id: str
+    type: str
+    workflow_id: str
+    known: bool
+    """It had been published before: nothing was changed."""
+    recipients: tuple[str, ...]
+
+
+async def publish(settings: Settings, event: Event, json: Path | None) -> None:
     """Publish an event and tell who it goes to."""
+    run = workflow_id("choreography", event.correlation_key)
     async with for_this_command(settings) as (session, must_wait):
         recipients, known = await Placer(session.client, session.lab).publish(event)
-        if known:
-            RESULTS.print(f"{event.type} {event.id} was published already; nothing was changed", markup=False)
-            return
-        to = ", ".join(recipients) or "nobody"
-        RESULTS.print(f"published {event.type} {event.id}, handed to: {to}", markup=False)
-        run = workflow_id("choreography", event.correlation_key)
-        RESULTS.print(session.link(run) or f"workflow id {run}", markup=False)
-        if must_wait:
+        if json is not None:
+            result = Published(id=event.id, type=event.type, workflow_id=run, known=known, recipients=recipients)
+            write_json(json, result)
+        if str(json) != "-":
+            to = f"handed to: {', '.join(recipients) or 'nobody'}"
+            told = "was published already; nothing was changed" if known else to
+            RESULTS.print(f"{event.type} {event.id} {told}", markup=False)
+            RESULTS.print(session.link(run) or f"workflow id {run}", markup=False)
+        if must_wait and not known:
             await end_of(session.client, Placed("choreography", event.correlation_key, known=False))
 
 

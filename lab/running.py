@@ -59,6 +59,6 @@ async def whole_lab(settings: Settings, *, tuned: bool = True) -> AsyncIterator[
     async with open_session(settings, announce=announce, lasting=True, tuned=tuned) as session:
         if not tuned and session.tuned is not False:
             raise InputError("--untuned needs a server of its own: stop the one that runs, or unset TEMPORAL_ADDRESS")
-        announce("starting the workers")
+        announce(f"Temporal server {session.address}, UI {session.ui_url or 'of your own'}; starting the workers")
         async with lab_processes(session, settings, announce) as children:
             yield session, children

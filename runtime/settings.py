@@ -5,8 +5,10 @@ Temporal's own variables (`TEMPORAL_ADDRESS`, `TEMPORAL_PROFILE`, …) are read 
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from runtime.errors import InputError
 
 PROJECT = Path(__file__).resolve().parent.parent
 """The checkout."""
@@ -60,5 +62,16 @@ class Settings(BaseSettings):
 
     @classmethod
     def at(cls, data: Path | None) -> "Settings":
-        """The settings of the environment, for the data directory `data` where one is given."""
-        return cls() if data is None else cls(data=data)
+        """The settings of the environment, for the data directory `data` where one is given.
+
+        Raises:
+            InputError: a variable has a value that can't be used, or the data directory is a file.
+        """
+        try:
+            settings = cls() if data is None else cls(data=data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InputError(f"ORDERLAB_{str(first['loc'][0]).upper()}: {first['msg']}") from error
+        if settings.data.exists() and not settings.data.is_dir():
+            raise InputError(f"the data directory {settings.data} is a file; choose another --data")
+        return settings

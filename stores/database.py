@@ -5,6 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
+
+from runtime.errors import InputError
 
 Insert = postgresql.Insert | sqlite.Insert
 
@@ -44,6 +47,20 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
 def _begin_immediately(db: Connection) -> None:
     """Take the write lock at once: a transaction that upgrades from reading to writing can fail without waiting."""
     db.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def check_database_url(url: str) -> None:
+    """Make sure that a database of this URL can be opened by us.
+
+    Raises:
+        InputError: it is no URL, or of a database that we do not know.
+    """
+    try:
+        known = make_url(url).get_backend_name() in {"sqlite", "postgresql"}
+    except ArgumentError:
+        known = False
+    if not known:
+        raise InputError(f"no database URL: {url!r}; write postgresql+psycopg://… or sqlite:///…")
 
 
 def insert_into(db: Connection, table: Table) -> Insert:

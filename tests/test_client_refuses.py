@@ -145,3 +145,27 @@ def test_an_unknown_service_is_refused_by_the_worker(tmp_path: Path) -> None:
         "worker: unknown service 'shiping'; take one of: shipping, invoicing, marketing, analytics, saga, bus"
     ]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ORDERLAB_SMTP_URL", "mail.example"),
+        ("ORDERLAB_SMTP_URL", "smtp://mail:port"),
+        ("ORDERLAB_SHIPPING_DB_URL", "shipping"),
+        ("ORDERLAB_ANALYTICS_DB_URL", "oracle://host/db"),
+        ("ORDERLAB_SERVER_WAIT_S", "soon"),
+    ],
+)
+def test_a_setting_that_can_t_be_used_is_refused(
+    refuses: Refuses, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    refuses("order", "536365", names=value if "WAIT" not in variable else variable)
+
+
+def test_a_data_directory_that_is_a_file_is_refused(refuses: Refuses, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+
+    refuses("order", "536365", "--data", "taken", names="taken")

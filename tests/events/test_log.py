@@ -1,0 +1,69 @@
+"""An order's state, projected from its log."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from events.edge import order_placed
+from events.envelope import Event
+from events.log import DeliveryRecord, DeliveryState, EventLog, LogEntry, OrderState, order_state
+from orders.model import Order
+
+HANDLED, PENDING, PARKED, FAILED, SUPERSEDED = (
+    DeliveryState.HANDLED,
+    DeliveryState.PENDING,
+    DeliveryState.PARKED,
+    DeliveryState.FAILED,
+    DeliveryState.SUPERSEDED,
+)
+
+
+def log_of(*entries: tuple[str, list[DeliveryState]]) -> EventLog:
+    return EventLog(
+        entries=[
+            LogEntry(
+                id=str(number),
+                type=event_type,
+                source="test",
+                time=datetime.now(UTC),
+                causationid=None,
+                digest="",
+                deliveries=[DeliveryRecord(subscriber="s", handler="h", state=state) for state in states],
+            )
+            for number, (event_type, states) in enumerate(entries)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("log", "state"),
+    [
+        (log_of(), OrderState.RUNNING),
+        (log_of(("order.placed", [HANDLED, PENDING])), OrderState.RUNNING),
+        (log_of(("order.placed", [PARKED, PENDING])), OrderState.RUNNING),
+        (log_of(("order.placed", [FAILED]), ("invoice.failed", [PENDING])), OrderState.RUNNING),
+        (log_of(("order.placed", [HANDLED, HANDLED]), ("shipment.created", [])), OrderState.COMPLETED),
+        (log_of(("order.placed", [HANDLED, PARKED])), OrderState.PARKED),
+        (log_of(("order.placed", [FAILED]), ("invoice.failed", [HANDLED])), OrderState.CANCELLED),
+        (log_of(("order.placed", [FAILED, PARKED]), ("invoice.failed", [HANDLED])), OrderState.CANCELLED),
+        (log_of(("order.placed", [FAILED, SUPERSEDED]), ("invoice.failed", [HANDLED])), OrderState.CANCELLED),
+        (log_of(("order.placed", [FAILED]), ("invoice.failed", [HANDLED, PARKED])), OrderState.ATTENTION),
+    ],
+)
+def test_the_state_of_an_order_follows_from_its_log(log: EventLog, state: OrderState) -> None:
+    assert order_state(log) is state
+
+
+def test_a_fact_that_follows_has_the_same_id_each_time_it_is_told(order: Order) -> None:
+    cause = order_placed(order)
+
+    def told() -> Event:
+        return cause.follow_up("parcel.scanned", source="test", time=datetime.now(UTC), data=order.lines[0])
+
+    assert told().id == told().id != cause.id
+    assert (told().causationid, told().correlation_key) == (cause.id, order.order_id)
+
+
+def test_events_that_say_the_same_have_the_same_fingerprint(order: Order) -> None:
+    assert order_placed(order).digest == order_placed(order).digest
+    assert order_placed(order).digest != order_placed(order.model_copy(update={"country": "Norway"})).digest

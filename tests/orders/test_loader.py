@@ -1,0 +1,107 @@
+"""The real orders: what is taken, what is refused, and that no penny is lost."""
+
+import csv
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orders.loader import OrderBook, load_orders
+from orders.model import Order, OrderLine
+from runtime.errors import InputError
+from runtime.settings import SHIPPED_ORDERS
+
+HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+
+
+def test_every_invoice_of_the_data_set_is_sold_refused_or_a_cancellation(book: OrderBook) -> None:
+    with SHIPPED_ORDERS.open(encoding="utf-8") as file:
+        invoices = {row["InvoiceNo"] for row in csv.DictReader(file)}
+
+    assert (len(book.orders), book.guests, book.cancellations) == (424, 23, 43)
+    assert len(book.orders) + book.orders_refused + book.cancellations == len(invoices) == 512
+    assert book.lines_refused == 46
+    assert book.lines_refused_by_reason == {"price 0": 46, "no description": 42, "quantity below 1": 30}
+    assert book.orders_refused_by_reason == {"price 0": 45, "no description": 42, "quantity below 1": 30}
+
+
+def test_the_orders_add_up_to_the_pennies_of_the_file(book: OrderBook) -> None:
+    with SHIPPED_ORDERS.open(encoding="utf-8") as file:
+        expected = sum(
+            Decimal(row["UnitPrice"]) * int(row["Quantity"])
+            for row in csv.DictReader(file)
+            if not row["InvoiceNo"].startswith("C") and int(row["Quantity"]) > 0
+        )
+
+    assert sum(order.total_pence for order in book.orders) == expected * 100
+
+
+def test_one_sellable_line_is_enough_for_an_order(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(f"{HEADER}1,A,GOOD,1,2010-12-01T08:26:00,1.10,,France\n1,B,,1,2010-12-01T08:26:00,0,,France\n")
+
+    book = load_orders(file)
+
+    assert [line.stock_code for line in book.orders[0].lines] == ["A"]
+    assert book.orders[0].is_guest
+    assert (book.lines_refused, book.orders_refused) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(None, "can't read"), (b"\xff\xfe", "can't read"), (b"a,b\n1,2\n", "no column 'InvoiceNo'")],
+)
+def test_a_file_that_holds_no_orders_is_refused(tmp_path: Path, content: bytes | None, told: str) -> None:
+    file = tmp_path / "orders.csv"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(InputError, match=told):
+        load_orders(file)
+
+
+def test_an_order_that_is_not_there_is_refused(book: OrderBook) -> None:
+    with pytest.raises(InputError, match="no order '1'"):
+        book.find("1")
+
+
+@given(st.integers(0, 1_000), st.integers())
+def test_as_many_distinct_orders_are_drawn_as_asked_for_and_the_same_for_a_seed(
+    book: OrderBook, count: int, seed: int
+) -> None:
+    drawn = book.take(count, seed, "run")
+
+    assert len({order.order_id for order in drawn}) == count
+    assert all(order.order_id.endswith(".run") for order in drawn)
+    assert drawn == book.take(count, seed, "run")
+
+
+lines = st.builds(
+    OrderLine,
+    stock_code=st.from_regex(r"[A-Z0-9]{1,8}", fullmatch=True),
+    description=st.from_regex(r"[A-Z][A-Z ]{0,20}[A-Z]", fullmatch=True),
+    quantity=st.integers(1, 10_000),
+    unit_price=st.integers(1, 1_000_000).map(lambda pence: Decimal(pence) / 100),
+)
+orders = st.builds(
+    Order,
+    order_id=st.from_regex(r"[0-9]{6}", fullmatch=True),
+    customer_id=st.none() | st.from_regex(r"[0-9]{5}", fullmatch=True),
+    country=st.sampled_from(["United Kingdom", "EIRE"]),
+    placed_at=st.datetimes(),
+    lines=st.lists(lines, min_size=1, max_size=5).map(tuple),
+)
+
+
+@given(orders)
+def test_an_order_comes_back_from_json_as_it_was_to_the_penny(order: Order) -> None:
+    again = Order.model_validate_json(order.model_dump_json())
+
+    assert again == order
+    assert again.total_pence == sum(int(line.unit_price * 100) * line.quantity for line in order.lines)
+
+
+def test_a_blank_customer_is_a_guest(order: Order) -> None:
+    assert Order.model_validate({**order.model_dump(), "customer_id": " "}).is_guest
