@@ -176,7 +176,7 @@ def _run(command: Coroutine[Any, Any, None]) -> None:
 
 def main() -> None:
     """The process."""
-    configure_logs(logging.WARNING)  # what a worker in this process has to say is for `worker.py` to tell
+    configure_logs(logging.ERROR)  # a command tells itself what goes on; workers tell the rest
     run_process(app, "orderlab")
 
 

@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from pydantic import BaseModel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from temporalio.client import WorkflowHistory
+from temporalio.client import Client, WorkflowHistory
 
 from events.envelope import Event
 from lab import show
@@ -24,6 +24,9 @@ from orders.loader import load_orders
 from orders.model import STYLES, Order, Style
 from runtime.errors import InputError, OrderlabError
 from runtime.settings import SHIPPED_ORDERS, Settings
+
+_PATIENCE_S = 10
+"""After this time without news, a command says why nothing happens."""
 
 
 async def up(settings: Settings) -> None:
@@ -54,7 +57,7 @@ async def place(settings: Settings, order: Order, styles: tuple[Style, ...], *, 
             if placed.known:
                 announce(f"order {placed.order_id} was placed already ({placed.style}); nothing was changed")
             if wait or must_wait:
-                await end_of(session.client, placed)
+                await _end_of(session.client, placed)
             status = await status_of(session.client, placed.style, placed.order_id)
             if status is not None:
                 statuses.append(status)
@@ -107,7 +110,7 @@ async def publish(settings: Settings, event: Event, json: Path | None) -> None:
             RESULTS.print(f"{event.type} {event.id} {told}", markup=False)
             RESULTS.print(session.link(run) or f"workflow id {run}", markup=False)
         if must_wait and not known:
-            await end_of(session.client, Placed("choreography", event.correlation_key, known=False))
+            await _end_of(session.client, Placed("choreography", event.correlation_key, known=False))
 
 
 async def show_events(settings: Settings, key: str, json: Path | None) -> None:
@@ -170,8 +173,10 @@ async def demo(settings: Settings, plan: DemoPlan, *, tuned: bool, json: Path | 
     book = load_orders(SHIPPED_ORDERS)
     announce(show.order_book(book))
     async with whole_lab(settings, tuned=tuned) as (session, _):
-        with _progress(2 * plan.orders) as on_order:
-            result = await run_demo(session, settings, book, plan, on_order)
+        ended: list[Timing] = []
+        with _progress(2 * plan.orders, ended) as on_order:
+            async with _told_when_nothing_ends(settings, ended):
+                result = await run_demo(session, settings, book, plan, on_order)
         if json is not None:
             write_json(json, result)
         if str(json) != "-":
@@ -187,20 +192,56 @@ async def demo(settings: Settings, plan: DemoPlan, *, tuned: bool, json: Path | 
             await _until_interrupted()
 
 
+async def _end_of(client: Client, placed: Placed) -> None:
+    """Wait until an order has ended; where that takes long, tell why."""
+    end = asyncio.ensure_future(end_of(client, placed))
+    try:
+        while not (await asyncio.wait({end}, timeout=_PATIENCE_S))[0]:
+            status = await status_of(client, placed.style, placed.order_id)
+            why = f": {status.detail}" if status and status.detail else ""
+            announce(f"order {placed.order_id} has not ended yet ({placed.style}){why}")
+        end.result()
+    finally:
+        end.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _told_when_nothing_ends(settings: Settings, ended: list[Timing]) -> AsyncIterator[None]:
+    """Say where to look when no order ends for long."""
+
+    async def watch() -> None:
+        before = -1
+        while True:
+            if len(ended) == before:
+                announce(f"no order has ended for {_PATIENCE_S} s: `orderlab orders --data {settings.data}` says why")
+            before = len(ended)
+            await asyncio.sleep(_PATIENCE_S)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
 @contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[Timing], None]]:
-    """A progress bar on a terminal, a line every quarter otherwise; yields what to call for each order's end."""
+def _progress(total: int, ended: list[Timing]) -> Iterator[Callable[[Timing], None]]:
+    """A progress bar on a terminal, a line every quarter otherwise; yields what to call for each order's end.
+
+    Args:
+        total: so many are expected.
+        ended: collects them.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=PROGRESS, disable=not PROGRESS.is_terminal) as bar:
         task = bar.add_task("orders", total=total)
-        ended = 0
 
         def on_order(timing: Timing) -> None:
-            nonlocal ended
-            ended += 1
+            ended.append(timing)
+            count = len(ended)
             bar.update(task, advance=1, description=f"{timing.placed.style:<12}")
-            if not PROGRESS.is_terminal and (ended * 4) // total > ((ended - 1) * 4) // total:
-                announce(f"{ended} of {total} orders have ended")
+            if not PROGRESS.is_terminal and (count * 4) // total > ((count - 1) * 4) // total:
+                announce(f"{count} of {total} orders have ended")
 
         yield on_order
 

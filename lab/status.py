@@ -4,7 +4,12 @@ import asyncio
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+)
 from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -44,6 +49,7 @@ async def status_of(client: Client, style: Style, order_id: str, run_id: str | N
         raise
     if found.status is WorkflowExecutionStatus.RUNNING:
         state, detail = await _state_of_open_run(client, style, order_id)
+        detail = detail or _what_is_tried_again(found)
     else:
         state, detail = await _state_of_closed_run(client, style, order_id)
     return OrderStatus(
@@ -135,6 +141,16 @@ async def _state_of_open_run(client: Client, style: Style, order_id: str) -> tup
         return _of_log(await run.query(LOG, result_type=EventLog, rpc_timeout=_QUERY_TIMEOUT))
     except RPCError as error:
         return OrderState.RUNNING, f"no worker answers: {error.message}"
+
+
+def _what_is_tried_again(run: WorkflowExecutionDescription) -> str | None:
+    """What an open run waits for that has failed before, and why it did."""
+    retried = [
+        f"{work.activity_type.name} failed {work.attempt - 1} times: {work.last_failure.message}"
+        for work in run.raw_description.pending_activities
+        if work.attempt > 1
+    ]
+    return "; ".join(retried) or None
 
 
 def _of_saga(outcome: SagaOutcome) -> tuple[OrderState, str | None]:

@@ -46,6 +46,8 @@ def outcome(app: typer.Typer, name: str, arguments: list[str]) -> int:
     complaint: str | None = None
     try:
         code = app(arguments, standalone_mode=False)
+        if code == ExitCode.INTERRUPTED:  # Typer has seen to the Ctrl-C itself
+            complaint = "interrupted"
     except OrderlabError as error:
         code, complaint = error.exit_code, str(error)
     except typer.TyperException as error:
