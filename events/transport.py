@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -52,12 +52,19 @@ class EventPublisher:
         try:
             await self._signal_with_start(routed, BusStart(), WorkflowIDReusePolicy.REJECT_DUPLICATE, summary)
         except WorkflowAlreadyStartedError:
-            closed = self._client.get_workflow_handle(bus_id(event.correlation_key), result_type=EventLog)
-            log: EventLog = await closed.result()
+            log = await self._log_of_closed_run(event.correlation_key)
             if log.holds(event.id):
                 return Publication(recipients, known=True)
             await self._signal_with_start(routed, BusStart(log=log), WorkflowIDReusePolicy.ALLOW_DUPLICATE, summary)
         return Publication(recipients, known=False)
+
+    async def _log_of_closed_run(self, key: str) -> EventLog:
+        closed = self._client.get_workflow_handle(bus_id(key), result_type=EventLog)
+        try:
+            log: EventLog = await closed.result()
+        except WorkflowFailureError:  # somebody has terminated it, and its log with it; effects still happen once
+            log = EventLog()
+        return log
 
     async def _signal_with_start(
         self, routed: RoutedEvent, start: BusStart, reuse: WorkflowIDReusePolicy, summary: str | None

@@ -1,6 +1,7 @@
 """Hosts workers as the one job of a process."""
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Sequence
 
@@ -14,14 +15,15 @@ from server.session import open_session
 async def serve(names: Sequence[str], settings: Settings) -> None:
     """Host workers until SIGTERM or Ctrl-C; where there is no Temporal server, one is started meanwhile."""
     log = structlog.get_logger("worker")
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    this_task = asyncio.current_task()
+    assert this_task is not None  # noqa: S101 - a coroutine runs in a task
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, this_task.cancel)
     async with (
         open_session(settings, announce=log.info, lasting=True) as session,
         hosting(session.client, names, settings, session.lab),
     ):
         log.info("ready", hosts=list(names), temporal=session.address, ui=session.ui_url, data=str(settings.data))
-        await stop.wait()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
         log.info("stopping: finishing what is under way")

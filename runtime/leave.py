@@ -1,5 +1,6 @@
 """The one way out of every process that orderlab starts."""
 
+import asyncio
 import os
 import sys
 import traceback
@@ -56,7 +57,7 @@ def outcome(app: typer.Typer, name: str, arguments: list[str]) -> int:
         code, complaint = ExitCode.USAGE, told() if told else str(error)
     except RPCError as error:
         code, complaint = ExitCode.NO_SERVER, f"the Temporal server did not answer: {error.message}"
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
         code, complaint = ExitCode.INTERRUPTED, "interrupted"
     except Exception:  # noqa: BLE001 - a defect of ours: told whole, and the way out stays the same
         traceback.print_exc()

@@ -291,6 +291,17 @@ async def test_an_event_after_the_run_has_closed_goes_on_with_the_same_log(clien
         assert bus.notes.of("first") == ["later-0", "later-1"]
 
 
+async def test_after_a_run_was_terminated_in_the_ui_events_are_taken_again(client: Client) -> None:
+    async with bus_with(client, "terminated", "slow") as bus:
+        await bus.publisher.publish(bus.event(0))
+        await bus.run.terminate()
+        bus.notes.hold.set()
+        await bus.publisher.publish(bus.event(1))
+        log = await bus.run.result()
+
+    assert [entry.id for entry in log.entries] == ["terminated-1"]
+
+
 async def test_a_log_too_long_for_one_history_continues_as_new_and_loses_doubles_and_reorders_nothing() -> None:
     # given a server that suggests a new run after few history events
     async with (
