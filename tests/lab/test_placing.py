@@ -1,0 +1,78 @@
+"""Placing an order: once, under ids that a person recognises, and found again in one search."""
+
+import asyncio
+
+import pytest
+from temporalio.client import WorkflowExecution
+
+from lab.placing import Placer
+from lab.status import end_of, recent, status_of
+from orders.model import STYLES, Order
+from runtime.errors import InputError
+from tests.labs import Lab
+
+
+async def test_an_order_is_found_in_both_styles_by_one_search_with_a_line_about_it(lab: Lab, order: Order) -> None:
+    for style in STYLES:
+        await lab.run(order, style)
+
+    found: list[WorkflowExecution] = []
+    async with asyncio.timeout(20):
+        while len(found) < 2:  # the list of workflows follows a moment later
+            found = [run async for run in lab.client.list_workflows(f'OrderId = "{order.order_id}"')]
+    summaries = {await (await lab.client.get_workflow_handle(run.id).describe()).static_summary() for run in found}
+
+    assert {run.id for run in found} == {f"saga/{order.order_id}", f"bus/{order.order_id}"}
+    assert len(summaries) == 1
+    (summary,) = summaries
+    assert summary is not None
+    assert order.country in summary
+    assert f"customer {order.customer_id}" in summary
+
+
+async def test_an_order_id_that_is_taken_in_one_style_is_refused_in_both(lab: Lab, order: Order) -> None:
+    await lab.run(order, "choreography")
+    other = order.model_copy(update={"country": "Norway"})
+
+    with pytest.raises(InputError, match="other content"):
+        await lab.placer.place_once(other, ("saga",))
+
+    assert await status_of(lab.client, "saga", order.order_id) is None
+
+
+async def test_an_order_of_another_lab_on_the_same_server_is_refused(lab: Lab, order: Order) -> None:
+    await lab.run(order, "saga")
+    other_lab = Placer(lab.client, "another-lab")
+
+    with pytest.raises(InputError, match="another data directory"):
+        await other_lab.place_once(order, ("saga",))
+
+
+async def test_an_order_placed_by_ten_at_once_is_one_order(lab: Lab, order: Order) -> None:
+    placed = await asyncio.gather(*(lab.placer.place(order, "saga") for _ in range(10)))
+    await end_of(lab.client, placed[0])
+
+    assert sum(not one.known for one in placed) == 1
+    assert len(lab.effects(order, "saga")) == 5
+
+
+async def test_a_terminated_order_is_told_as_broken(lab: Lab, order: Order) -> None:
+    nobody = Placer(lab.client, "a-lab-without-workers")
+    await nobody.place(order, "saga")
+    await lab.client.get_workflow_handle(f"saga/{order.order_id}").terminate()
+
+    status = await status_of(lab.client, "saga", order.order_id)
+
+    assert status is not None
+    assert status.state is None
+    assert "did not end as an order can" in (status.detail or "")
+
+
+async def test_orders_are_listed_with_their_state(lab: Lab, order: Order) -> None:
+    await lab.run(order, "choreography")
+
+    async with asyncio.timeout(20):
+        while not (mine := [one for one in await recent(lab.client, 5) if one.order_id == order.order_id]):
+            pass
+
+    assert [(one.style, one.state) for one in mine] == [("choreography", "completed")]
