@@ -140,8 +140,10 @@ async def test_a_saga_cancelled_from_outside_compensates_and_closes_as_cancelled
     assert status is not None
     assert status.state is OrderState.CANCELLED
     undone = {"shipment.cancelled", "sale.reversed", "cancellation.sent", "campaign.rejoined"}
-    assert undone <= set(lab.effects(order, "saga"))
-    assert "invoice.issued" not in lab.effects(order, "saga")
+    effects = set(lab.effects(order, "saga"))
+    assert undone <= effects
+    # invoicing may have come back in time to issue the invoice, but then it has taken it back
+    assert ("invoice.issued" in effects) == ("credit_note.issued" in effects)
 
 
 async def test_a_workflow_replayed_from_the_start_at_each_task_ends_the_same(labs: Labs, order: Order) -> None:
