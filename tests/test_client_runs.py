@@ -42,7 +42,8 @@ def effects(cwd: Path, order_id: str) -> list[dict[str, Any]]:
 
 def still_running(children: list[psutil.Process]) -> list[psutil.Process]:
     """Those that have not ended soon after their parent; the fork server notices its parent's end a moment later."""
-    return psutil.wait_procs(children, timeout=10)[1]
+    left = psutil.wait_procs(children, timeout=10)[1]
+    return [child for child in left if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_an_order_is_placed_in_both_styles_and_its_effects_are_listed(
