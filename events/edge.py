@@ -1,12 +1,13 @@
 """The edge: what a person or another system hands in becomes an event here, or is refused before anything is stored."""
 
-import json
+import base64
 from datetime import UTC, datetime
 
 from cloudevents.core.exceptions import CloudEventValidationError
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic_core import from_json
 
 from events.catalogue import CATALOGUE
 from events.envelope import Event
@@ -20,6 +21,9 @@ MAX_EVENT_BYTES = MAX_PAYLOAD_BYTES // 4
 to four services, an event of a payload's full size could never be delivered. This leaves room for seven.
 """
 
+MAX_NAME_CHARS = 200
+"""Ids of follow-up events and of parked deliveries are made from an event's id, and the server keeps at most 255."""
+
 
 def parse_event(text: bytes, *, where: str) -> Event:
     """Read one event in the JSON format of CloudEvents.
@@ -29,13 +33,14 @@ def parse_event(text: bytes, *, where: str) -> Event:
         where: how to call it in an error message.
 
     Raises:
-        InputError: not JSON, not a CloudEvent, data that breaks the catalogue's schema, or larger than a Temporal
-            payload can be; in one line.
+        InputError: not JSON, not a CloudEvent, data that breaks the catalogue's schema, or larger than Temporal takes;
+            in one line.
     """
     _check_size(text, where=where)
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        # Unlike the standard library's, this parser refuses what no JSON can hold (NaN, half a surrogate pair).
+        document = from_json(text, allow_inf_nan=False)
+    except ValueError as error:
         raise InputError(f"{where} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise InputError(f"{where} is no CloudEvent: a JSON object is needed")
@@ -52,6 +57,7 @@ def parse_event(text: bytes, *, where: str) -> Event:
         raise InputError(f"{where} is no CloudEvent: {first_complaint(error)}") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{where} is no CloudEvent: {error}") from error
+    _check_names(event, where=where)
     return check_against_catalogue(event, where=where)
 
 
@@ -97,6 +103,23 @@ def order_placed(order: Order, *, rehearsal: bool = False) -> Event:
     )
     _check_size(event.model_dump_json().encode(), where=f"order {order.order_id}")
     return event
+
+
+def _check_names(event: Event, *, where: str) -> None:
+    """Refuse what can't be part of a workflow id or of a search attribute, which both are made from."""
+    for attribute in ("id", "source", "type", "subject"):
+        value: str = getattr(event, attribute) or ""
+        if len(value) > MAX_NAME_CHARS or not value.isprintable():
+            raise InputError(
+                f"{where}: {attribute} must have at most {MAX_NAME_CHARS} characters, all of them printable"
+            )
+    if event.data_base64 is not None:
+        try:
+            base64.b64decode(event.data_base64, validate=True)
+        except ValueError as error:
+            raise InputError(f"{where} is no CloudEvent: data_base64: {error}") from error
+        if event.data is not None:
+            raise InputError(f"{where} is no CloudEvent: it has both data and data_base64, where one is allowed")
 
 
 def _data(fact: BaseModel) -> JsonValue:

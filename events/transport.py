@@ -8,6 +8,7 @@ from temporalio.common import SearchAttributePair, TypedSearchAttributes, Workfl
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from events.bus import BUS, PUBLISH, BusStart, bus_id
+from events.catalogue import CATALOGUE
 from events.envelope import Event
 from events.log import EventLog
 from events.subscriptions import RoutedEvent, SubscriptionRegistry
@@ -70,6 +71,7 @@ class EventPublisher:
         self, routed: RoutedEvent, start: BusStart, reuse: WorkflowIDReusePolicy, summary: str | None
     ) -> None:
         key = routed.event.correlation_key
+        attributes = [SearchAttributePair(ORDER_ID, key), SearchAttributePair(ORDER_STYLE, "choreography")]
         await self._client.start_workflow(
             BUS,
             start,
@@ -81,7 +83,5 @@ class EventPublisher:
             task_timeout=WORKFLOW_TASK_TIMEOUT,
             memo={"digest": routed.event.digest, "lab": self._lab},
             static_summary=summary or f"events about {key}",
-            search_attributes=TypedSearchAttributes(
-                [SearchAttributePair(ORDER_ID, key), SearchAttributePair(ORDER_STYLE, "choreography")]
-            ),
+            search_attributes=TypedSearchAttributes(attributes if routed.event.type in CATALOGUE else []),
         )

@@ -78,7 +78,7 @@ async def place(settings: Settings, order: Order, styles: tuple[Style, ...], *, 
 async def list_orders(settings: Settings, limit: int, json: Path | None) -> None:
     """List the orders placed last."""
     async with for_this_command(settings, ("saga", "bus")) as (session, _):
-        statuses = await recent(session.client, limit)
+        statuses = await recent(session.client, session.lab, limit)
     if json is not None:
         write_json(json, list(statuses))
     if str(json) != "-":

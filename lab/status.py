@@ -83,19 +83,22 @@ async def end_of(client: Client, placed: Placed, *, look_every_s: float = 1) -> 
         closed.cancel()
 
 
-async def recent(client: Client, limit: int) -> list[OrderStatus]:
+async def recent(client: Client, lab: str, limit: int) -> list[OrderStatus]:
     """The orders placed last, newest first.
 
     Args:
         client: of the server to ask.
+        lab: only its orders, as others may use the same server.
         limit: at most so many, an order counted once in each style.
     """
     query = " OR ".join(f"{ORDER_STYLE.name} = '{style}'" for style in STYLES)
     listed: dict[tuple[Style, str], None] = {}
-    async for run in client.list_workflows(query, limit=limit):
+    async for run in client.list_workflows(query):
         order_id = run.typed_search_attributes.get(ORDER_ID)
-        if order_id is not None:
+        if order_id is not None and await run.memo_value("lab", default="") == lab:
             listed["saga" if run.workflow_type == "OrderSaga" else "choreography", order_id] = None
+        if len(listed) == limit:
+            break
     found = await asyncio.gather(*(status_of(client, style, order_id) for style, order_id in listed))
     return [status for status in found if status is not None]
 

@@ -7,9 +7,17 @@ import traceback
 from typing import NoReturn
 
 import typer
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from runtime.errors import ExitCode, OrderlabError
+
+_NO_ANSWER = {
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.PERMISSION_DENIED,
+    RPCStatusCode.UNAUTHENTICATED,
+    RPCStatusCode.UNAVAILABLE,
+}
 
 
 def leave(code: int) -> NoReturn:
@@ -56,7 +64,9 @@ def outcome(app: typer.Typer, name: str, arguments: list[str]) -> int:
         told = getattr(error, "format_message", None)
         code, complaint = ExitCode.USAGE, told() if told else str(error)
     except RPCError as error:
-        code, complaint = ExitCode.NO_SERVER, f"the Temporal server did not answer: {error.message}"
+        silent = error.status in _NO_ANSWER
+        code = ExitCode.NO_SERVER if silent else ExitCode.BROKEN
+        complaint = f"the Temporal server {'is not to be had' if silent else 'refused'}: {error.message}"
     except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
         code, complaint = ExitCode.INTERRUPTED, "interrupted"
     except Exception:  # noqa: BLE001 - a defect of ours: told whole, and the way out stays the same

@@ -134,6 +134,14 @@ class EmbeddedServer:
         if self._child is not None:
             await asyncio.to_thread(end_child, self._child, _GRACE_S)
 
+    async def ended(self) -> int:
+        """Wait until the server's process has ended, for whatever reason; answers its exit code."""
+        if self._child is None:
+            raise RuntimeError("the server has not been started")
+        while (code := self._child.poll()) is None:  # noqa: ASYNC110 - a process sends no event to an event loop
+            await asyncio.sleep(_PAUSE_S)
+        return code
+
     async def kill(self) -> None:
         """End the server by SIGKILL, as a crash would."""
         if self._child is not None:

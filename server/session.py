@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import psutil
 from filelock import FileLock, Timeout
 from temporalio.client import Client
 
@@ -19,12 +20,12 @@ from server.connect import (
     connect_external,
     connect_to,
     lab_suffix,
-    server_version,
     ui_link,
 )
 from server.embedded import EmbeddedServer
 from server.state import ServerState, clear_state, read_state, write_state
 
+_RESTART_PAUSE_S = 1
 _PATIENCE_S = 120
 """How long to wait for another command that holds the data directory's server for its own duration."""
 
@@ -89,19 +90,28 @@ async def open_session(
         announce(f"starting a Temporal server on {settings.data}")
         async with EmbeddedServer(binary, settings, tuned=tuned) as server:
             client = await connect_to(server.address)
-            state = ServerState(
-                address=server.address,
-                ui_url=server.ui_url,
-                pid=server.pid,
-                version=await server_version(client),
-                tuned=tuned,
-                kind="lasting" if lasting else "temporary",
-            )
-            write_state(settings.data, state)
+            write_state(settings.data, server.state("lasting" if lasting else "temporary"))
+            watch = asyncio.create_task(_keep_running(server, settings, announce)) if lasting else None
             try:
                 yield Session(client, lab_suffix(settings, external=False), server.ui_url, "file", tuned, server)
             finally:
+                if watch is not None:
+                    watch.cancel()
+                    await asyncio.wait({watch})
                 clear_state(settings.data)
+
+
+async def _keep_running(server: EmbeddedServer, settings: Settings, announce: Callable[[str], None]) -> None:
+    """Start our server again when it dies: what it had accepted is in its database, and clients connect again."""
+    while True:
+        code = await server.ended()
+        announce(f"the Temporal server ended with {code}; starting it again on the same ports (log: {server.log})")
+        try:
+            await server.start()
+            write_state(settings.data, server.state("lasting"))
+        except (NoServerError, psutil.NoSuchProcess) as error:
+            announce(f"that did not work: {error}")
+            await asyncio.sleep(_RESTART_PAUSE_S)
 
 
 async def _find_binary(announce: Callable[[str], None]) -> Path:

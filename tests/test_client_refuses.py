@@ -59,6 +59,13 @@ EVENTS: list[tuple[str, object, str]] = [
     ("another subject", {**EVENT, "type": "order.placed", "subject": "1", "data": GOOD}, "subject"),
     ("more than a payload takes", {**EVENT, "data": "x" * MAX_EVENT_BYTES}, "payload limit"),
     ("a number", 3, "CloudEvent"),
+    ("a subject too long for a workflow id", {**EVENT, "subject": "s" * 201}, "subject"),
+    ("an id too long for a search attribute", {**EVENT, "id": "i" * 201}, "id"),
+    ("an unprintable subject", {**EVENT, "subject": "a\u0000b"}, "subject"),
+    ("half a surrogate pair", {**EVENT, "data": "\ud800"}, "JSON"),
+    ("what is no number in JSON", {**EVENT, "data": float("nan")}, "JSON"),
+    ("what is no base64", {**EVENT, "data": None, "data_base64": "!!!!"}, "data_base64"),
+    ("data twice", {**EVENT, "data_base64": "AAAA"}, "data_base64"),
 ]
 
 COMMANDS: list[tuple[list[str], str]] = [

@@ -15,6 +15,7 @@ from orders.loader import load_orders
 from orders.model import Order
 from runtime.settings import PROJECT, SHIPPED_ORDERS
 from server.embedded import EmbeddedServer
+from server.state import read_state
 from tests.processes import environment, orderlab, running
 
 FORWARD = {"campaign.left", "confirmation.sent", "invoice.issued", "sale.recorded", "shipment.created"}
@@ -107,6 +108,7 @@ def test_any_event_can_be_published_and_is_known_when_it_comes_again(shared: dic
     assert "handed to: nobody" in first.out
     assert "was published already" in second.out
     assert [entry["id"] for entry in json.loads(log.out)["entries"]] == ["t-1"]
+    assert json.loads(orderlab("orders", "--json", "-", cwd=tmp_path, env=shared).out) == [], "a ticket is no order"
 
 
 def test_an_order_published_as_an_event_is_handled_and_can_t_be_contradicted(
@@ -131,11 +133,11 @@ def test_what_was_placed_is_listed_and_replays(
 ) -> None:
     orderlab("order", str(my_order), cwd=tmp_path, env=shared)
 
-    listed = orderlab("orders", "--limit", "500", "--json", "-", cwd=tmp_path, env=shared)
+    listed = orderlab("orders", "--json", "-", cwd=tmp_path, env=shared)
     replayed = orderlab("replay", order.order_id, cwd=tmp_path, env=shared)
 
-    mine = [one for one in json.loads(listed.out) if one["order_id"] == order.order_id]
-    assert {(one["style"], one["state"]) for one in mine} == {("saga", "completed"), ("choreography", "completed")}
+    mine = [(one["order_id"], one["style"], one["state"]) for one in json.loads(listed.out)]
+    assert sorted(mine) == [(order.order_id, style, "completed") for style in ("choreography", "saga")]
     assert replayed.code == 0
     assert replayed.out.count(": replays") == 2
 
@@ -204,6 +206,22 @@ def test_up_restarts_a_worker_that_dies_and_leaves_nothing_running(tmp_path: Pat
     assert len(list((tmp_path / ".orderlab" / "mail").glob("*.eml"))) == 2
     assert code == 0
     assert not still_running(children)
+
+
+def test_up_restarts_a_server_that_dies_and_the_orders_go_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "client", "up"]
+    with running(command, cwd=tmp_path, until="^Ready"):
+        placed = orderlab("order", "536365", "--wait", cwd=tmp_path)
+        state = read_state(tmp_path / ".orderlab")
+        assert state is not None
+        psutil.Process(state.pid).kill()
+        again = orderlab("order", "536365", cwd=tmp_path)
+        other = orderlab("order", "536366", "--wait", cwd=tmp_path)
+
+    assert placed.out.count("completed") == 2
+    assert again.out.count("completed") == 2
+    assert again.err.count("was placed already") == 2
+    assert other.out.count("completed") == 2
 
 
 def test_a_demo_compares_both_styles_and_is_quick_the_second_time(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ async def test_orders_are_listed_with_their_state(lab: Lab, order: Order) -> Non
     await lab.run(order, "choreography")
 
     async with asyncio.timeout(20):
-        while not (mine := [one for one in await recent(lab.client, 5) if one.order_id == order.order_id]):
+        while not (mine := [one for one in await recent(lab.client, lab.name, 5) if one.order_id == order.order_id]):
             pass
 
     assert [(one.style, one.state) for one in mine] == [("choreography", "completed")]
