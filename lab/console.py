@@ -27,11 +27,14 @@ def check_writable(path: Path | None) -> None:
         return
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise InputError(f"can't write {path}: {'it is a directory' if path.is_dir() else 'its directory is missing'}")
+    is_new = not path.exists()
     try:
         with path.open("a", encoding="utf-8"):
             pass
     except OSError as error:
         raise InputError(f"can't write {path}: {error.strerror}") from error
+    if is_new:  # an empty file would look like a result, should there come none
+        path.unlink()
 
 
 def write_json(path: Path, result: BaseModel | list[BaseModel]) -> None:
