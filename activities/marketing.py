@@ -3,6 +3,7 @@
 Each is an effect of its own, under a key of its own: a crash between two of them repeats neither.
 """
 
+from email.message import EmailMessage
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -73,35 +74,28 @@ class MarketingActivities:
         return self._reporter.tell(event, cancellation__sent=told.cancellation, campaign__rejoined=told.campaign)
 
     def _send_confirmation(self, placement: Placement, customer_id: str) -> ConfirmationSent:
-        key = _key(placement.style, placement.order.order_id, "confirmation.sent")
-        sent = self._ledger.recorded(key, ConfirmationSent)
-        if sent is not None:
-            return sent
-        mail = confirmation_mail(
-            placement.order, sender=self._mailer.sender, address=self._mailer.address_of(customer_id), key=str(key)
-        )
-        # A mail can't join the transaction: it goes out first. Should we die before the commit it goes out again, under
-        # the same Message-ID, by which the embedded server (and a careful recipient) drops it.
-        self._mailer.send(mail)
-        sent = ConfirmationSent(order_id=placement.order.order_id, message_id=mail["Message-ID"], address=mail["To"])
-        return self._ledger.perform(
-            key, lambda db: self._note(db, key, sent), ConfirmationSent, rehearsal=placement.rehearsal
-        )
+        order = placement.order
+        key = _key(placement.style, order.order_id, "confirmation.sent")
+
+        def send(db: Connection) -> ConfirmationSent:
+            address = self._mailer.address_of(customer_id)
+            mail = confirmation_mail(order, sender=self._mailer.sender, address=address, key=str(key))
+            return self._send(
+                db, key, mail, ConfirmationSent(order_id=order.order_id, message_id=mail["Message-ID"], address=address)
+            )
+
+        return self._ledger.perform(key, send, ConfirmationSent, rehearsal=placement.rehearsal)
 
     def _send_cancellation(self, cancellation: Cancellation) -> CancellationSent | None:
         confirmed = _key(cancellation.style, cancellation.order_id, "confirmation.sent")
         key = _key(cancellation.style, cancellation.order_id, "cancellation.sent")
 
         def send(db: Connection) -> CancellationSent:
-            # Inside the transaction, as only there it is certain that a confirmation went out. A cancellation is rare,
-            # so holding the database for the length of one mail is affordable.
-            address = tables.confirmed_address(db, cancellation.style, cancellation.order_id)
-            mail = cancellation_mail(cancellation.order_id, sender=self._mailer.sender, address=address, key=str(key))
-            self._mailer.send(mail)
-            return self._note(
-                db,
-                key,
-                CancellationSent(order_id=cancellation.order_id, message_id=mail["Message-ID"], address=address),
+            order_id = cancellation.order_id
+            address = tables.confirmed_address(db, cancellation.style, order_id)
+            mail = cancellation_mail(order_id, sender=self._mailer.sender, address=address, key=str(key))
+            return self._send(
+                db, key, mail, CancellationSent(order_id=order_id, message_id=mail["Message-ID"], address=address)
             )
 
         return self._ledger.undo(confirmed, key, send, CancellationSent)
@@ -129,8 +123,14 @@ class MarketingActivities:
         left, rejoined = (_key(style, order_id, effect) for effect in ("campaign.left", "campaign.rejoined"))
         return self._ledger.undo(left, rejoined, rejoin, CampaignRejoined)
 
-    @staticmethod
-    def _note(db: Connection, key: EffectKey, sent: SentMail) -> SentMail:
+    def _send(self, db: Connection, key: EffectKey, mail: EmailMessage, sent: SentMail) -> SentMail:
+        """Send a mail within the transaction that records it.
+
+        The transaction holds the effect's key meanwhile, so nobody compensates what is just being sent. But a mail
+        can't be rolled back: should we die before the commit, it goes out again, under the same Message-ID, by which
+        the embedded server (and a careful recipient) drops it.
+        """
+        self._mailer.send(mail)
         tables.insert_mail(
             db,
             message_id=sent.message_id,

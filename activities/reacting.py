@@ -23,17 +23,23 @@ class Reporter:
     def tell(self, cause: Event, **facts: BaseModel | None) -> Reaction:
         """What a handler answers.
 
+        An effect happens once per order, and so does the fact that tells of it, whichever event it follows from: its id
+        is made from the order and the effect, as the effect's idempotency key is.
+
         Args:
             cause: the event that was handled.
             facts: event type, with `__` for the dot, to what happened; None where it did not.
         """
+        told = {name.replace("__", "."): fact for name, fact in facts.items() if fact is not None}
+        now = datetime.now(UTC)
         return Reaction(
             events=tuple(
                 self._registry.route(
-                    cause.follow_up(name.replace("__", "."), source=self._source, time=datetime.now(UTC), data=fact)
+                    cause.follow_up(
+                        f"{cause.correlation_key}/{event_type}", event_type, source=self._source, time=now, data=fact
+                    )
                 )
-                for name, fact in facts.items()
-                if fact is not None
+                for event_type, fact in told.items()
             )
         )
 

@@ -10,15 +10,15 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import from_json
 
 from events.catalogue import CATALOGUE
-from events.envelope import Event
+from events.envelope import OWN_ATTRIBUTES, Event
 from orders.loader import first_complaint
 from orders.model import Order
 from runtime.errors import InputError
 from runtime.temporal import MAX_PAYLOAD_BYTES
 
-MAX_EVENT_BYTES = MAX_PAYLOAD_BYTES // 4
-"""A payload may have 2 MiB, but a message to the server 4 MiB, and an event goes to all its subscribers in one message:
-to four services, an event of a payload's full size could never be delivered. This leaves room for seven.
+MAX_EVENT_BYTES = MAX_PAYLOAD_BYTES // 16
+"""A payload may have 2 MiB, but a message to the server 4 MiB, in which an event goes to all its subscribers at once:
+this leaves room for thirty. It is also what a bus run can hand on to the next one while subscribers are away.
 """
 
 MAX_NAME_CHARS = 200
@@ -47,6 +47,8 @@ def parse_event(text: bytes, *, where: str) -> Event:
     for attribute in ("specversion", "id", "source", "type"):
         if attribute not in document:
             raise InputError(f"{where} is no CloudEvent: the attribute {attribute!r} is missing")
+    for attribute in OWN_ATTRIBUTES & document.keys():
+        raise InputError(f"{where}: the attribute {attribute!r} is for orderlab's own use: leave it out")
     try:
         event = Event.model_validate({"time": datetime.now(UTC), **document})
         JSONFormat().read(CloudEvent, text)  # the library's own checks, of the names of attributes above all

@@ -7,6 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+OWN_ATTRIBUTES = frozenset({"rehearsal"})
+"""Extension attributes that say how the lab runs an event; nobody else may set them."""
+
 
 class Event(BaseModel):
     """A fact, past tense. Attributes that CloudEvents does not name are kept as its extension attributes."""
@@ -40,13 +43,18 @@ class Event(BaseModel):
         canonical = json.dumps([self.data, self.data_base64], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
-    def follow_up(self, event_type: str, *, source: str, time: datetime, data: BaseModel) -> "Event":
+    def follow_up(self, event_id: str, event_type: str, *, source: str, time: datetime, data: BaseModel) -> "Event":
         """A fact that follows from this event.
 
-        Its id is derived from this event's, so that a handler that runs twice reports the same fact, not a second one.
+        Args:
+            event_id: the same whenever the same fact is told, so that a handler that runs twice tells no second one.
+            event_type: what happened.
+            source: who tells it.
+            time: when it happened.
+            data: the fact itself.
         """
         return Event(
-            id=f"{self.id}/{event_type}",
+            id=event_id,
             source=source,
             type=event_type,
             subject=self.correlation_key,

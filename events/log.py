@@ -13,6 +13,9 @@ from events.catalogue import FAILURES
 from events.envelope import Event
 from events.subscriptions import Recipient
 
+_LONGEST = 1_000
+"""Entries that a run hands on: half of what a payload can be, at 1 kB an entry."""
+
 
 class DeliveryState(StrEnum):
     """How one delivery stands."""
@@ -67,6 +70,22 @@ class EventLog(BaseModel):
     """All events of one correlation key, oldest first."""
 
     entries: list[LogEntry] = Field(default_factory=list)
+
+    def shortened(self) -> "EventLog":
+        """Without the oldest entries that are settled, so that a log never outgrows what a payload can be.
+
+        An event that is published again after so many others is no longer known as a duplicate; the idempotency keys of
+        its effects still know it.
+        """
+        spare = len(self.entries) - _LONGEST
+        kept = []
+        for entry in self.entries:
+            settled = all(d.state not in {DeliveryState.PENDING, DeliveryState.PARKED} for d in entry.deliveries)
+            if settled and spare > 0:
+                spare -= 1
+            else:
+                kept.append(entry)
+        return EventLog(entries=kept)
 
     def holds(self, event_id: str) -> bool:
         """Whether the event is in the log."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -11,6 +11,7 @@ from events.bus import BUS, PUBLISH, BusStart, bus_id
 from events.catalogue import CATALOGUE
 from events.envelope import Event
 from events.log import EventLog
+from events.reading import log_of
 from events.subscriptions import RoutedEvent, SubscriptionRegistry
 from runtime.search import ORDER_ID, ORDER_STYLE
 
@@ -52,20 +53,13 @@ class EventPublisher:
         recipients = tuple(recipient.subscriber for recipient in routed.recipients)
         try:
             await self._signal_with_start(routed, BusStart(), WorkflowIDReusePolicy.REJECT_DUPLICATE, summary)
-        except WorkflowAlreadyStartedError:
-            log = await self._log_of_closed_run(event.correlation_key)
+        except WorkflowAlreadyStartedError as closed:
+            # Of that very run: another publisher may have opened the next one by now.
+            log = await log_of(self._client, event.correlation_key, closed.run_id) or EventLog()
             if log.holds(event.id):
                 return Publication(recipients, known=True)
             await self._signal_with_start(routed, BusStart(log=log), WorkflowIDReusePolicy.ALLOW_DUPLICATE, summary)
         return Publication(recipients, known=False)
-
-    async def _log_of_closed_run(self, key: str) -> EventLog:
-        closed = self._client.get_workflow_handle(bus_id(key), result_type=EventLog)
-        try:
-            log: EventLog = await closed.result()
-        except WorkflowFailureError:  # somebody has terminated it, and its log with it; effects still happen once
-            log = EventLog()
-        return log
 
     async def _signal_with_start(
         self, routed: RoutedEvent, start: BusStart, reuse: WorkflowIDReusePolicy, summary: str | None
@@ -81,7 +75,7 @@ class EventPublisher:
             start_signal_args=[routed],
             id_reuse_policy=reuse,
             task_timeout=WORKFLOW_TASK_TIMEOUT,
-            memo={"digest": routed.event.digest, "lab": self._lab},
+            memo={"lab": self._lab},
             static_summary=summary or f"events about {key}",
             search_attributes=TypedSearchAttributes(attributes if routed.event.type in CATALOGUE else []),
         )

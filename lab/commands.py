@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from temporalio.client import Client, WorkflowHistory
 
 from events.envelope import Event
+from events.reading import log_of
 from lab import show
 from lab.console import PROGRESS, RESULTS, announce, write_json
 from lab.demo import DemoPlan, run_demo
@@ -19,7 +20,7 @@ from lab.measure import Timing
 from lab.placing import Placed, Placer, workflow_id
 from lab.replay import histories_of, replay
 from lab.running import for_this_command, whole_lab
-from lab.status import OrderStatus, end_of, log_of, recent, status_of
+from lab.status import OrderStatus, end_of, recent, status_of
 from orders.loader import load_orders
 from orders.model import STYLES, Order, Style
 from runtime.errors import InputError, OrderlabError
@@ -67,7 +68,8 @@ async def place(settings: Settings, order: Order, styles: tuple[Style, ...], *, 
             for status in statuses:
                 where = session.link(status.workflow_id, status.run_id) or f"workflow id {status.workflow_id}"
                 reason = f" ({status.detail})" if status.detail else ""
-                RESULTS.print(f"{status.order_id}  {status.style:<12}  {status.state or 'broken'}{reason}  {where}")
+                told = f"{status.order_id}  {status.style:<12}  {status.state or 'broken'}{reason}  {where}"
+                RESULTS.print(told, markup=False)
             if session.server is not None:
                 announce("the links work while `orderlab up` is running")
         broken = [f"{status.workflow_id}: {status.detail}" for status in statuses if status.state is None]

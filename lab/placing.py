@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -10,6 +10,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from events.bus import bus_id
 from events.edge import order_placed
 from events.envelope import Event
+from events.reading import log_of
 from events.transport import WORKFLOW_TASK_TIMEOUT, EventPublisher
 from orders.model import STYLES, Order, Placement, Style
 from runtime.errors import InputError
@@ -87,38 +88,59 @@ class Placer:
         """Publish any event; answers who it went to, and whether it was known already.
 
         Raises:
-            InputError: it is an `order.placed` for an order id that is taken by an order with other content.
+            InputError: it is an `order.placed` for an order id that is taken by an order with other content, or its key
+                belongs to another lab.
         """
-        known = await self._is_known(event, "choreography", whatever_it_says=event.type != "order.placed")
-        if known and event.type == "order.placed":
+        is_order = event.type == "order.placed"
+        if is_order and await self._is_known(event, "choreography"):
             return (), True
+        if not is_order:
+            await self._run_of(event.correlation_key, "choreography")
         publication = await self._publisher.publish(event)
         return publication.recipients, publication.known
 
-    async def _is_known(self, event: Event, style: Style, *, whatever_it_says: bool = False) -> bool:
-        """Whether something was placed under the event's key, by this lab and with the same content.
+    async def _is_known(self, event: Event, style: Style) -> bool:
+        """Whether this order was placed already in this style, by this lab and with the same content.
 
         Raises:
             InputError: by another lab, or with other content.
         """
         order_id = event.correlation_key
-        try:
-            placed = await self._client.get_workflow_handle(workflow_id(style, order_id)).describe()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+        run = await self._run_of(order_id, style)
+        if run is None:
+            return False
+        if style == "saga":
+            digest = await run.memo_value("digest", default=None)
+        else:
+            log = await log_of(self._client, order_id)
+            digest = next((one.digest for one in log.entries if one.type == event.type), None) if log else None
+            if digest is None:  # there are events about it, but nobody has placed it
                 return False
-            raise
-        if await placed.memo_value("lab", default="") != self._lab:
-            raise InputError(
-                f"order {order_id} was placed on this Temporal server from another data directory; "
-                "give the order another id, or use a namespace of its own"
-            )
-        if not whatever_it_says and await placed.memo_value("digest", default=None) != event.digest:
+        if digest != event.digest:
             raise InputError(
                 f"order {order_id} was placed before with other content ({style}); "
                 "nothing was changed: give the new order an id of its own"
             )
         return True
+
+    async def _run_of(self, key: str, style: Style) -> WorkflowExecutionDescription | None:
+        """The latest run under a key, if there is any.
+
+        Raises:
+            InputError: it is another lab's.
+        """
+        try:
+            run = await self._client.get_workflow_handle(workflow_id(style, key)).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+        if await run.memo_value("lab", default="") != self._lab:
+            raise InputError(
+                f"order {key} was placed on this Temporal server from another data directory; "
+                "give the order another id, or use a namespace of its own"
+            )
+        return run
 
 
 def workflow_id(style: Style, order_id: str) -> str:

@@ -1,7 +1,7 @@
 """How an order stands, asked the same way in both styles."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import BaseModel
 from temporalio.client import (
@@ -9,19 +9,19 @@ from temporalio.client import (
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
+    WorkflowQueryFailedError,
 )
 from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
 from events.bus import LOG
 from events.log import DeliveryState, EventLog, OrderState, order_state
+from events.reading import QUERY_TIMEOUT
 from lab.placing import Placed, workflow_id
 from orders.model import STYLES, Style
 from runtime.search import ORDER_ID, ORDER_STYLE
 from workflows.order_saga import OrderSaga
 from workflows.saga import SagaOutcome
-
-_QUERY_TIMEOUT = timedelta(seconds=5)
 
 
 class OrderStatus(BaseModel):
@@ -64,12 +64,14 @@ async def status_of(client: Client, style: Style, order_id: str, run_id: str | N
 
 
 async def end_of(client: Client, placed: Placed, *, look_every_s: float = 1) -> tuple[OrderState | None, str | None]:
-    """Wait until an order has ended, or stays open because something is parked; answers its state and the reason.
+    """Wait until an order has come to one of its end states; answers that and the reason.
+
+    Its workflow may stay open then, for the redrive of what is parked.
 
     Args:
         client: of the server where it runs.
         placed: the order.
-        look_every_s: how often an open run is asked whether something is parked; its end is learned at once.
+        look_every_s: how often an open run is asked how it stands; the end of the run is learned at once.
     """
     closed = asyncio.ensure_future(_state_of_closed_run(client, placed.style, placed.order_id))
     try:
@@ -77,7 +79,7 @@ async def end_of(client: Client, placed: Placed, *, look_every_s: float = 1) -> 
             if (await asyncio.wait({closed}, timeout=look_every_s))[0]:
                 return closed.result()
             state, detail = await _state_of_open_run(client, placed.style, placed.order_id)
-            if state in {OrderState.PARKED, OrderState.ATTENTION}:
+            if state is not OrderState.RUNNING:
                 return state, detail
     finally:
         closed.cancel()
@@ -103,26 +105,6 @@ async def recent(client: Client, lab: str, limit: int) -> list[OrderStatus]:
     return [status for status in found if status is not None]
 
 
-async def log_of(client: Client, order_id: str) -> EventLog | None:
-    """The log of an order, or of any other correlation key; None where nothing was published under it.
-
-    Raises:
-        RPCError: the run is open and no worker answers the query.
-    """
-    run = client.get_workflow_handle(workflow_id("choreography", order_id), result_type=EventLog)
-    log: EventLog
-    try:
-        if (await run.describe()).status is WorkflowExecutionStatus.RUNNING:
-            log = await run.query(LOG, result_type=EventLog, rpc_timeout=_QUERY_TIMEOUT)
-        else:
-            log = await run.result()
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            return None
-        raise
-    return log
-
-
 async def _state_of_closed_run(client: Client, style: Style, order_id: str) -> tuple[OrderState | None, str | None]:
     try:
         if style == "saga":
@@ -140,9 +122,9 @@ async def _state_of_open_run(client: Client, style: Style, order_id: str) -> tup
     run = client.get_workflow_handle(workflow_id(style, order_id))
     try:
         if style == "saga":
-            return _of_saga(await run.query(OrderSaga.progress, rpc_timeout=_QUERY_TIMEOUT))
-        return _of_log(await run.query(LOG, result_type=EventLog, rpc_timeout=_QUERY_TIMEOUT))
-    except RPCError as error:
+            return _of_saga(await run.query(OrderSaga.progress, rpc_timeout=QUERY_TIMEOUT))
+        return _of_log(await run.query(LOG, result_type=EventLog, rpc_timeout=QUERY_TIMEOUT))
+    except (RPCError, WorkflowQueryFailedError) as error:
         return OrderState.RUNNING, f"no worker answers: {error.message}"
 
 

@@ -27,8 +27,8 @@ class AttemptPolicy(BaseModel):
     longest_pause_s: float = 10
     window_s: float
     """After this time the work is given up; it must exceed the longest planned outage of the service."""
-    non_retryable: tuple[str, ...] = ("SupersededError", "MailRefusedError")
-    """Error types that no further attempt can cure."""
+    non_retryable: tuple[str, ...] = ("SupersededError", "MailRefusedError", "ValidationError")
+    """Error types that no further attempt can cure; `ValidationError` is pydantic's, of input that is none."""
 
     def options(self) -> ActivityOptions:
         """The same as Temporal's activity options."""

@@ -111,15 +111,6 @@ class Ledger:
             self._stamp(db, key, answer)
             return answer
 
-    def recorded(self, key: EffectKey, fact: type[Fact]) -> Fact | None:
-        """What an effect answered when it was done, or None where it has not been done.
-
-        Raises:
-            SupersededError: the effect was compensated before it happened.
-        """
-        with self.engine.begin() as db:
-            return None if self._state(db, key) is None else self._answer_again(db, key, fact)
-
     def _claim(self, db: Connection, key: EffectKey, state: str) -> bool:
         return insert_if_new(
             db,

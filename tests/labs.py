@@ -5,8 +5,9 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any, get_type_hints
 
 from temporalio import activity
@@ -54,6 +55,13 @@ Labs = Callable[..., AbstractAsyncContextManager[Lab]]
 Activity = Callable[..., Any]
 
 
+def in_place_of(real: Activity, do: Activity) -> Activity:
+    """The activity `do` under the name and with the types of a real one."""
+    taken, *_, given = get_type_hints(real).values()
+    do.__annotations__ = {"work": taken, "return": given}
+    return activity.defn(name=type_of(real))(do)
+
+
 @dataclass
 class failing:  # noqa: N801 - reads as what a service is
     """A service whose activity of this type fails for good: always, or its first `times` calls, then it is in order."""
@@ -63,7 +71,7 @@ class failing:  # noqa: N801 - reads as what a service is
     _calls: int = 0
 
     def instead_of(self, real: Activity) -> Activity:
-        """The activity to host, with the types of the real one."""
+        """The activity to host."""
 
         def fail(work: Any) -> Any:  # noqa: ANN401 - whatever the real one takes and gives
             self._calls += 1
@@ -71,9 +79,33 @@ class failing:  # noqa: N801 - reads as what a service is
                 raise ApplicationError("broken for the test", non_retryable=True)
             return real(work)
 
-        taken, *_, given = get_type_hints(real).values()
-        fail.__annotations__ = {"work": taken, "return": given}
-        return activity.defn(name=self.activity_type)(fail)
+        return in_place_of(real, fail)
+
+
+@dataclass
+class holding:  # noqa: N801 - reads as what a service is
+    """A service whose activity of this type, once it has begun, waits until it is released, and then does its work.
+
+    It fails the first `failing_first` times, at once.
+    """
+
+    activity_type: str
+    failing_first: int = 0
+    begun: Event = field(default_factory=Event)
+    released: Event = field(default_factory=Event)
+
+    def instead_of(self, real: Activity) -> Activity:
+        """The activity to host."""
+
+        def hold(work: Any) -> Any:  # noqa: ANN401 - whatever the real one takes and gives
+            if self.failing_first:
+                self.failing_first -= 1
+                raise ApplicationError("broken for the test", non_retryable=True)
+            self.begun.set()
+            self.released.wait(timeout=30)
+            return real(work)
+
+        return in_place_of(real, hold)
 
 
 async def until(holds: Callable[[], bool], *, within_s: float = 30) -> None:
@@ -88,7 +120,7 @@ async def open_lab(
     client: Client,
     data: Path,
     *,
-    fakes: Sequence[failing] = (),
+    fakes: Sequence[failing | holding] = (),
     absent: Sequence[str] = (),
     cached: int = 1_000,
 ) -> AsyncIterator[Lab]:

@@ -57,7 +57,7 @@ async def record(client: Client, data: Path) -> None:
             await lab.run(guest, style)
             await _store(client, style, guest, "guest")
         later = order_placed(guest).follow_up(
-            "parcel.scanned", source="test", time=order_placed(guest).time, data=guest.lines[0]
+            "scan-1", "parcel.scanned", source="test", time=order_placed(guest).time, data=guest.lines[0]
         )
         await lab.placer.publish(later)
         await client.get_workflow_handle(workflow_id("choreography", guest.order_id)).result()

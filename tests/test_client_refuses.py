@@ -65,6 +65,7 @@ EVENTS: list[tuple[str, object, str]] = [
     ("half a surrogate pair", {**EVENT, "data": "\ud800"}, "JSON"),
     ("what is no number in JSON", {**EVENT, "data": float("nan")}, "JSON"),
     ("what is no base64", {**EVENT, "data": None, "data_base64": "!!!!"}, "data_base64"),
+    ("what only the lab itself may say", {**EVENT, "rehearsal": True}, "rehearsal"),
     ("data twice", {**EVENT, "data_base64": "AAAA"}, "data_base64"),
 ]
 

@@ -1,9 +1,12 @@
 """The choreographed style: a durable broker. It hands events to their subscribers and knows nothing of any of them."""
 
 import asyncio
+import contextlib
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
+from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
@@ -15,9 +18,13 @@ with workflow.unsafe.imports_passed_through():
     from events.subscriptions import Reaction, Recipient, RoutedEvent
     from runtime.attempts import AttemptPolicy
     from runtime.search import PARKED
-    from workflows.failures import is_superseded, reason_of
+    from workflows.failures import is_superseded, reason_of, was_cancelled
 
-_ROUTING = AttemptPolicy(window_s=3600)
+_ROUTING = AttemptPolicy(window_s=365 * 24 * 3600)
+"""Finding recipients needs nothing that could be away for long, and giving it up would strand an order."""
+
+_LARGEST_START_BYTES = 1_500_000
+"""A run that starts with more than 2 MiB is refused by the server; this leaves room for the log."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,9 @@ class EventBus:
         self._known = {entry.id for entry in start.log.entries}
         self._lanes: dict[str, deque[Delivery]] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._under_way: dict[str, workflow.ActivityHandle[Any]] = {}
         self._parked: dict[str, Delivery] = {}
+        self._listed: list[str] = start.parked_subscribers
         for routed in start.pending:
             self._resume(routed)
 
@@ -57,16 +66,18 @@ class EventBus:
     async def run(self, start: BusStart) -> EventLog:  # noqa: ARG002 - taken by __init__
         """Deliver until nothing is under way or parked, and return the log."""
         while not self._at_rest():
-            await workflow.wait_condition(
-                lambda: bool(self._waiting_lanes() or self._served_lanes()) or self._at_rest()
-            )
+            # A broker has nothing to undo, so there is nothing that cancelling it could mean.
+            with contextlib.suppress(asyncio.CancelledError):
+                await workflow.wait_condition(self._has_news)
+            if self._is_draining():
+                self._call_off_what_is_under_way()
             for subscriber in self._served_lanes():
                 self._busy.pop(subscriber).result()  # a defect of ours must fail the workflow task, not be lost
             for subscriber in self._waiting_lanes():
                 self._busy[subscriber] = asyncio.create_task(self._serve(subscriber))
         if self._lanes or self._parked:
-            workflow.continue_as_new(BusStart(log=self._log, pending=self._pending()))
-        return self._log
+            workflow.continue_as_new(self._start_of_next_run())
+        return self._log.shortened()
 
     @workflow.signal
     def publish(self, routed: RoutedEvent) -> None:
@@ -92,11 +103,24 @@ class EventBus:
         if self._busy:
             return False
         done = not self._lanes and not self._parked and bool(self._log.entries)
-        return done or workflow.info().is_continue_as_new_suggested()
+        return done or self._is_draining()
+
+    def _has_news(self) -> bool:
+        to_call_off = self._is_draining() and bool(self._under_way)
+        return bool(self._waiting_lanes() or self._served_lanes()) or to_call_off or self._at_rest()
+
+    def _is_draining(self) -> bool:
+        """Whether a new run is due: no delivery starts any more, and the new run starts once none is under way."""
+        return workflow.info().is_continue_as_new_suggested() and self._pending_bytes() <= _LARGEST_START_BYTES
+
+    def _call_off_what_is_under_way(self) -> None:
+        """Wait for no absent subscriber; an attempt that has begun is awaited, as it may succeed."""
+        while self._under_way:
+            self._under_way.popitem()[1].cancel()
 
     def _waiting_lanes(self) -> list[str]:
         """Subscribers with work whom nobody serves yet; none while the run drains for its successor."""
-        if workflow.info().is_continue_as_new_suggested():
+        if self._is_draining():
             return []
         return [subscriber for subscriber in self._lanes if subscriber not in self._busy]
 
@@ -105,52 +129,66 @@ class EventBus:
 
     async def _serve(self, subscriber: str) -> None:
         lane = self._lanes[subscriber]
-        while lane and not workflow.info().is_continue_as_new_suggested():
-            await self._deliver(lane[0])
-            lane.popleft()
+        while lane and not self._is_draining():
+            if await self._deliver(lane[0]):
+                lane.popleft()
         if not lane:
             del self._lanes[subscriber]
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: Delivery) -> bool:
+        """Hand an event over; tells whether that has come to an end, as it has not where it was called off."""
         recipient = delivery.recipient
+        handle = self._under_way[recipient.subscriber] = workflow.start_activity(
+            recipient.handler,
+            delivery.event,
+            task_queue=recipient.task_queue,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            **recipient.attempts.options(),
+        )
         try:
-            reaction = await workflow.execute_activity(
-                recipient.handler,
-                delivery.event,
-                task_queue=recipient.task_queue,
-                result_type=Reaction,
-                **recipient.attempts.options(),
-            )
+            answer = await handle
+            reaction = Reaction.model_validate({} if answer is None else answer)
+        except asyncio.CancelledError:
+            return False
         except ActivityError as error:
-            await self._give_up(delivery, error)
-            return
-        delivery.record.state = DeliveryState.HANDLED
-        for routed in reaction.events:
-            self._append(routed)
+            if was_cancelled(error):
+                return False
+            await self._give_up(delivery, reason_of(error), superseded=is_superseded(error))
+        except ValidationError as error:  # the handler is a subscriber's, and may answer what is no reaction
+            await self._give_up(delivery, f"the handler's answer is no reaction: {error.errors()[0]['msg']}")
+        else:
+            delivery.record.state = DeliveryState.HANDLED
+            for routed in reaction.events:
+                self._append(routed)
+        finally:
+            self._under_way.pop(recipient.subscriber, None)
+        return True
 
-    async def _give_up(self, delivery: Delivery, error: ActivityError) -> None:
+    async def _give_up(self, delivery: Delivery, reason: str, *, superseded: bool = False) -> None:
         record, recipient = delivery.record, delivery.recipient
-        record.reason = reason_of(error)
-        if is_superseded(error):
+        record.reason = reason
+        if superseded:
             record.state = DeliveryState.SUPERSEDED
         elif recipient.failure_event is None:
             record.state = DeliveryState.PARKED
             self._parked[delivery.id] = delivery
             self._list_parked()
         else:
-            record.state = DeliveryState.FAILED
             failure = delivery.event.follow_up(
+                f"{delivery.event.id}/{recipient.failure_event}",
                 recipient.failure_event,
                 source=f"orderlab/{recipient.subscriber}",
                 time=workflow.now(),
                 # not validated, as the bus takes events of any key, not only of orders
                 data=OrderFailed.model_construct(
-                    order_id=delivery.event.correlation_key, service=recipient.subscriber, reason=record.reason
+                    order_id=delivery.event.correlation_key, service=recipient.subscriber, reason=reason
                 ),
             )
-            self._append(
-                await workflow.execute_local_activity(ROUTE, failure, result_type=RoutedEvent, **_ROUTING.options())
+            routed = await workflow.execute_local_activity(
+                ROUTE, failure, result_type=RoutedEvent, **_ROUTING.options()
             )
+            record.state = DeliveryState.FAILED  # together with the event that tells of it
+            self._append(routed)
 
     def _append(self, routed: RoutedEvent) -> None:
         if routed.event.id in self._known:
@@ -162,21 +200,41 @@ class EventBus:
             delivery = Delivery(event=routed.event, recipient=recipient, record=record)
             self._lanes.setdefault(recipient.subscriber, deque()).append(delivery)
 
-    def _pending(self) -> list[RoutedEvent]:
-        """What the next run takes over: the parked and the waiting deliveries."""
-        waiting = [delivery for lane in self._lanes.values() for delivery in lane]
-        return [RoutedEvent(event=d.event, recipients=(d.recipient,)) for d in (*self._parked.values(), *waiting)]
+    def _undelivered(self) -> list[Delivery]:
+        """The parked and the waiting deliveries."""
+        return [*self._parked.values(), *(delivery for lane in self._lanes.values() for delivery in lane)]
+
+    def _pending_bytes(self) -> int:
+        return sum({d.event.id: len(d.event.model_dump_json()) for d in self._undelivered()}.values())
+
+    def _start_of_next_run(self) -> BusStart:
+        """What the next run takes over; each event once, however many subscribers wait for it."""
+        pending: dict[str, RoutedEvent] = {}
+        for delivery in self._undelivered():
+            before = pending.get(delivery.event.id)
+            recipients = (*(before.recipients if before else ()), delivery.recipient)
+            pending[delivery.event.id] = RoutedEvent(event=delivery.event, recipients=recipients)
+        sequence = {entry.id: number for number, entry in enumerate(self._log.entries)}
+        return BusStart(
+            log=self._log.shortened(),
+            pending=[pending[event_id] for event_id in sorted(pending, key=sequence.__getitem__)],
+            parked_subscribers=self._listed,
+        )
 
     def _resume(self, routed: RoutedEvent) -> None:
-        """Take over a delivery of the run before."""
-        (recipient,) = routed.recipients
+        """Take over the deliveries of an event from the run before."""
         entry = next(entry for entry in self._log.entries if entry.id == routed.event.id)
-        record = next(r for r in entry.deliveries if r.handler == recipient.handler)
-        delivery = Delivery(event=routed.event, recipient=recipient, record=record)
-        if record.state is DeliveryState.PARKED:
-            self._parked[delivery.id] = delivery
-        else:
-            self._lanes.setdefault(recipient.subscriber, deque()).append(delivery)
+        for recipient in routed.recipients:
+            record = next(r for r in entry.deliveries if r.handler == recipient.handler)
+            delivery = Delivery(event=routed.event, recipient=recipient, record=record)
+            if record.state is DeliveryState.PARKED:
+                self._parked[delivery.id] = delivery
+            else:
+                self._lanes.setdefault(recipient.subscriber, deque()).append(delivery)
 
     def _list_parked(self) -> None:
-        workflow.upsert_search_attributes([PARKED.value_set(list(self._parked))])
+        """Keep the search attribute: subscribers and not deliveries, as the server takes 2 kB of it at most."""
+        parked = sorted({delivery.recipient.subscriber for delivery in self._parked.values()})
+        if parked != self._listed:
+            self._listed = parked
+            workflow.upsert_search_attributes([PARKED.value_set(parked)])

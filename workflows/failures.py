@@ -1,11 +1,14 @@
 """Reads why Temporal gave an activity up."""
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState, is_cancelled_exception
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     from runtime.errors import SupersededError
+
+_LONGEST_REASON = 500
+"""It becomes part of the log, which has to stay small."""
 
 
 def is_superseded(error: ActivityError) -> bool:
@@ -13,16 +16,19 @@ def is_superseded(error: ActivityError) -> bool:
     return isinstance(error.cause, ApplicationError) and error.cause.type == SupersededError.__name__
 
 
+def was_cancelled(error: ActivityError) -> bool:
+    """Whether the activity was called off, which is no failure of it; also between two attempts."""
+    return is_cancelled_exception(error) or error.retry_state is RetryState.CANCEL_REQUESTED
+
+
 def reason_of(error: ActivityError) -> str:
-    """Why an activity was given up, in one line.
+    """Why an activity was given up, in one line of at most 500 characters.
 
     The end of the retry window comes as SCHEDULE_TO_CLOSE, or as SCHEDULE_TO_START where no worker ever took the work.
-    A cancelled activity is no failure: its cancellation goes on.
     """
-    if is_cancelled_exception(error):
-        raise error
     cause = error.cause
     if isinstance(cause, ActivityTimeoutError):
-        last = cause.cause
-        return f"retry window over: {last or 'no worker took it'}"
-    return str(cause or error)
+        reason = f"retry window over: {cause.cause or 'no worker took it'}"
+    else:
+        reason = str(cause or error)
+    return " ".join(reason.split())[:_LONGEST_REASON]

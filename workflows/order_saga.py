@@ -36,10 +36,11 @@ class OrderSaga:
             await saga.in_parallel(steps)
             await saga.parked_steps_redriven()
         except StepFailedError as failure:
-            await asyncio.shield(saga.compensate(str(failure)))
+            await saga.compensate(str(failure))
         except asyncio.CancelledError:
-            await asyncio.shield(saga.compensate("the workflow was cancelled"))
-            raise
+            await saga.compensate("the workflow was cancelled")
+            if saga.fully_compensated:
+                raise  # closes as Cancelled
         return saga.outcome()
 
     @workflow.signal

@@ -13,7 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from orders.model import Placement
     from runtime.search import PARKED
     from services.service import Cancellation, Step
-    from workflows.failures import is_superseded, reason_of
+    from workflows.failures import is_superseded, reason_of, was_cancelled
 
 
 class StepFailedError(Exception):
@@ -56,6 +56,7 @@ class Saga:
         self._placement = placement
         self._compensations: list[Step] = []
         self._parked: dict[str, _ParkedStep] = {}
+        self._listed: list[str] = []
         self._redrives: list[str] = []
         self._done: list[str] = []
         self._compensated: list[str] = []
@@ -73,10 +74,11 @@ class Saga:
         await self._attempt(step)
 
     async def in_parallel(self, steps: Sequence[Coroutine[None, None, None]]) -> None:
-        """Run steps side by side and wait for all of them, also when one fails.
+        """Run steps side by side and wait for all of them, also when one fails or the workflow is cancelled.
 
         Raises:
             StepFailedError: that of the first step, in the sequence given, that failed.
+            CancelledError: the workflow was cancelled meanwhile, whatever became of the steps.
         """
         for result in await asyncio.gather(*steps, return_exceptions=True):
             if isinstance(result, BaseException):
@@ -89,16 +91,27 @@ class Saga:
             await workflow.wait_condition(lambda: bool(self._redrives))
             parked = self._parked.pop(self._redrives.pop(0), None)
             if parked is not None:
-                await self._attempt(parked.step)
+                await self.in_parallel([self._attempt(parked.step)])
                 self._list_parked()
         self._state = OrderState.COMPLETED
 
     async def compensate(self, reason: str) -> None:
         """Undo what was done, last registered first, one by one; one that gives up keeps no other from its work.
 
+        Nor does a cancellation of the workflow, however often it comes.
+
         Args:
             reason: why the order is cancelled.
         """
+        undoing = asyncio.ensure_future(self._undo_all(reason))
+        while not undoing.done():
+            try:
+                await asyncio.shield(undoing)  # a cancelled wait ends at once; only the work itself is shielded
+            except asyncio.CancelledError:
+                if undoing.cancelled():  # not the order's, but the worker's: it forgets the workflow
+                    raise
+
+    async def _undo_all(self, reason: str) -> None:
         self._cancelled_because = reason
         cancellation = Cancellation(
             style=self._placement.style,
@@ -114,10 +127,14 @@ class Saga:
                 self._failed_compensations.append(
                     GivenUp(service=undo.service.name, activity=undo.activity, reason=reason_of(error))
                 )
-        if self._parked:
-            self._parked.clear()
-            self._list_parked()
+        self._parked.clear()
+        self._list_parked()
         self._state = OrderState.ATTENTION if self._failed_compensations else OrderState.CANCELLED
+
+    @property
+    def fully_compensated(self) -> bool:
+        """Whether the order is cancelled with nothing left of it; if not, a person has to look at it."""
+        return self._state is OrderState.CANCELLED
 
     def redrive(self, service: str) -> None:
         """Ask for the parked step of a service to be tried again."""
@@ -143,6 +160,8 @@ class Saga:
             await self._run(step, self._placement)
             self._done.append(step.activity)
         except ActivityError as error:
+            if was_cancelled(error):
+                raise asyncio.CancelledError from error
             if is_superseded(error):
                 return
             if step.service.critical:
@@ -155,8 +174,13 @@ class Saga:
             step.activity,
             work,
             task_queue=step.service.task_queue(self._placement.lab),
+            # What is under way is awaited: undone first, it could still happen afterwards.
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             **step.service.attempts.options(),
         )
 
     def _list_parked(self) -> None:
-        workflow.upsert_search_attributes([PARKED.value_set(list(self._parked))])
+        parked = list(self._parked)
+        if parked != self._listed:  # each upsert is an Action
+            self._listed = parked
+            workflow.upsert_search_attributes([PARKED.value_set(parked)])

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 
 from events.edge import order_placed
-from events.envelope import Event
 from events.log import DeliveryRecord, DeliveryState, EventLog, LogEntry, OrderState, order_state
 from orders.model import Order
 
@@ -54,14 +53,21 @@ def test_the_state_of_an_order_follows_from_its_log(log: EventLog, state: OrderS
     assert order_state(log) is state
 
 
-def test_a_fact_that_follows_has_the_same_id_each_time_it_is_told(order: Order) -> None:
+def test_a_fact_that_follows_names_its_cause_and_keeps_its_key(order: Order) -> None:
     cause = order_placed(order)
 
-    def told() -> Event:
-        return cause.follow_up("parcel.scanned", source="test", time=datetime.now(UTC), data=order.lines[0])
+    told = cause.follow_up("scan-1", "parcel.scanned", source="test", time=datetime.now(UTC), data=order.lines[0])
 
-    assert told().id == told().id != cause.id
-    assert (told().causationid, told().correlation_key) == (cause.id, order.order_id)
+    assert (told.id, told.causationid, told.correlation_key) == ("scan-1", cause.id, order.order_id)
+
+
+def test_a_log_is_shortened_by_its_oldest_settled_entries_only() -> None:
+    log = log_of(("first", [PARKED]), *[(f"later-{number}", [HANDLED]) for number in range(1_500)], ("last", [PENDING]))
+
+    kept = [entry.type for entry in log.shortened().entries]
+
+    assert len(kept) == 1_000
+    assert (kept[0], kept[1], kept[-1]) == ("first", "later-502", "last")
 
 
 def test_events_that_say_the_same_have_the_same_fingerprint(order: Order) -> None:

@@ -18,11 +18,13 @@ from events.edge import MAX_EVENT_BYTES, order_placed
 from events.envelope import Event
 from events.log import DeliveryState, EventLog, OrderState
 from events.patterns import Pattern
+from events.reading import log_of
 from events.subscriptions import Reaction, Recipient, Subscription, SubscriptionRegistry
 from events.transport import EventPublisher
-from lab.status import end_of, log_of
+from lab.status import end_of
 from orders.model import STYLES, Order
 from runtime.attempts import AttemptPolicy
+from runtime.errors import InputError
 from runtime.search import SEARCH_ATTRIBUTES
 from runtime.temporal import ORDERLAB_PLUGIN
 from server.binary import find_temporal_binary
@@ -118,6 +120,39 @@ async def test_an_event_published_ten_times_at_once_and_again_after_the_end_is_h
     assert len([entry for entry in log.entries if entry.id == event.id]) == 1
 
 
+async def test_an_order_cancelled_while_something_is_parked_has_ended_and_is_not_waited_for(
+    labs: Labs, order: Order
+) -> None:
+    async with labs(fakes=[failing("shipping.on_order_placed"), failing("marketing.on_order_placed")]) as lab:
+        placed = await lab.placer.place(order, "choreography")
+        state, _ = await asyncio.wait_for(end_of(lab.client, placed, look_every_s=0.2), 20)
+
+    assert state is OrderState.CANCELLED
+
+
+async def test_an_order_placed_again_after_a_later_event_is_still_the_same_order(lab: Lab, order: Order) -> None:
+    await lab.run(order, "choreography")
+    scan = Event(id="scan-1", source="test", type="parcel.scanned", subject=order.order_id, time=datetime.now(UTC))
+    await lab.placer.publish(scan)
+
+    (again,) = await lab.placer.place_once(order, ("choreography",))
+    with pytest.raises(InputError, match="other content"):
+        await lab.placer.place_once(order.model_copy(update={"country": "Norway"}), ("choreography",))
+
+    assert again.known
+
+
+async def test_an_order_of_which_was_heard_before_it_was_placed_can_be_placed(lab: Lab, order: Order) -> None:
+    scan = Event(id="scan-1", source="test", type="parcel.scanned", subject=order.order_id, time=datetime.now(UTC))
+    await lab.placer.publish(scan)
+
+    (placed,) = await lab.placer.place_once(order, ("choreography",))
+    state, _ = await end_of(lab.client, placed)
+
+    assert not placed.known
+    assert state is OrderState.COMPLETED
+
+
 async def test_a_bus_replayed_from_the_start_at_each_task_ends_the_same(labs: Labs, order: Order) -> None:
     async with labs(cached=0) as lab:
         status = await lab.run(order, "choreography")
@@ -187,13 +222,13 @@ async def bus_with(client: Client, key: str, *subscribers: str, window_s: float 
 
     def handler(subscriber: str) -> Callable[[Event], object]:
         @activity.defn(name=f"{subscriber}.note")
-        async def note(event: Event) -> Reaction:
+        async def note(event: Event) -> Reaction | list[str]:
             if subscriber == "slow":
                 await notes.hold.wait()
             if subscriber == "odd" and int(event.id.rsplit("-", 1)[1]) % 2 and not notes.hold.is_set():
                 raise ApplicationError("odd", non_retryable=True)
             notes.of(subscriber).append(event.id)
-            return Reaction()
+            return Reaction() if subscriber != "rambling" else ["what", "is", "this"]
 
         return note
 
@@ -260,6 +295,41 @@ async def test_later_events_pass_a_parked_one_by_and_it_is_handled_on_redrive(cl
         assert not log.deliveries(DeliveryState.PARKED)
 
 
+async def test_more_parked_deliveries_than_a_search_attribute_can_name_are_kept(client: Client) -> None:
+    key = "many-" + "x" * 180
+    async with bus_with(client, key, "odd") as bus:
+        for number in range(40):
+            await bus.publisher.publish(bus.event(number))
+        await bus.until_parked(20)
+        bus.notes.hold.set()
+        for number in range(1, 40, 2):
+            await bus.run.signal(REDRIVE, f"{key}-{number}>odd.note")
+        log = await bus.run.result()
+
+    assert len(bus.notes.of("odd")) == len(log.entries) == 40
+
+
+async def test_an_answer_that_is_no_reaction_parks_the_delivery_and_stops_no_other(client: Client) -> None:
+    async with bus_with(client, "nonsense", "rambling", "first") as bus:
+        for number in range(3):
+            await bus.publisher.publish(bus.event(number))
+        log = await bus.until_parked(3)
+        await until(lambda: len(bus.notes.of("first")) == 3)
+
+    assert "no reaction" in (log.deliveries(DeliveryState.PARKED)[0].reason or "")
+
+
+async def test_a_bus_that_is_cancelled_in_the_ui_goes_on(client: Client) -> None:
+    async with bus_with(client, "not-cancelled", "slow") as bus:
+        await bus.publisher.publish(bus.event(0))
+        await bus.run.cancel()
+        await bus.publisher.publish(bus.event(1))
+        bus.notes.hold.set()
+        log = await bus.run.result()
+
+    assert bus.notes.of("slow") == [entry.id for entry in log.entries] == ["not-cancelled-0", "not-cancelled-1"]
+
+
 async def test_a_delivery_that_no_worker_takes_within_the_window_is_parked_with_that_reason(client: Client) -> None:
     async with bus_with(client, "nobody", "absent", window_s=0.5) as bus:
         await bus.publisher.publish(bus.event(0))
@@ -302,17 +372,33 @@ async def test_after_a_run_was_terminated_in_the_ui_events_are_taken_again(clien
     assert [entry.id for entry in log.entries] == ["terminated-1"]
 
 
-async def test_a_log_too_long_for_one_history_continues_as_new_and_loses_doubles_and_reorders_nothing() -> None:
-    # given a server that suggests a new run after few history events
-    async with (
-        await WorkflowEnvironment.start_local(
-            dev_server_existing_path=str(find_temporal_binary(print)),
-            dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"],
-            search_attributes=SEARCH_ATTRIBUTES,
-            plugins=[ORDERLAB_PLUGIN],
-        ) as environment,
-        bus_with(environment.client, "long", "first", "odd") as bus,
-    ):
+@pytest.fixture(scope="module")
+async def impatient_client() -> AsyncIterator[Client]:
+    """The client of a server that suggests a new run after few history events."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(find_temporal_binary(print)),
+        dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"],
+        search_attributes=SEARCH_ATTRIBUTES,
+        plugins=[ORDERLAB_PLUGIN],
+    ) as environment:
+        yield environment.client
+
+
+async def test_a_subscriber_that_is_away_holds_up_no_new_run(impatient_client: Client) -> None:
+    async with bus_with(impatient_client, "away", "absent", "first", window_s=600) as bus:
+        for number in range(60):
+            await bus.publisher.publish(bus.event(number))
+        await until(lambda: len(bus.notes.of("first")) == 60)
+        runs = [run async for run in impatient_client.list_workflows("WorkflowId = 'bus/away'")]
+
+    assert bus.notes.of("first") == [f"away-{number}" for number in range(60)]
+    assert len(runs) > 1
+
+
+async def test_a_log_too_long_for_one_history_continues_as_new_and_loses_doubles_and_reorders_nothing(
+    impatient_client: Client,
+) -> None:
+    async with bus_with(impatient_client, "long", "first", "odd") as bus:
         # when many events come, some of which one subscriber refuses
         for number in range(60):
             await bus.publisher.publish(bus.event(number))
@@ -322,7 +408,7 @@ async def test_a_log_too_long_for_one_history_continues_as_new_and_loses_doubles
         for number in range(1, 60, 2):
             await bus.run.signal(REDRIVE, f"long-{number}>odd.note")
         log = await bus.run.result()
-        runs = [run async for run in environment.client.list_workflows("WorkflowId = 'bus/long'")]
+        runs = [run async for run in impatient_client.list_workflows("WorkflowId = 'bus/long'")]
 
         # then every event was handled once by each, in sequence, and what was parked went along
         ids = [f"long-{number}" for number in range(60)]

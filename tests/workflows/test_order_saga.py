@@ -8,7 +8,7 @@ from hosting.workers import hosting
 from lab.placing import workflow_id
 from lab.status import status_of
 from orders.model import Order
-from tests.labs import Lab, Labs, failing, until
+from tests.labs import Lab, Labs, failing, holding, until
 from workflows.order_saga import OrderSaga
 
 FORWARD = ["campaign.left", "confirmation.sent", "invoice.issued", "sale.recorded", "shipment.created"]
@@ -144,6 +144,75 @@ async def test_a_saga_cancelled_from_outside_compensates_and_closes_as_cancelled
     assert undone <= effects
     # invoicing may have come back in time to issue the invoice, but then it has taken it back
     assert ("invoice.issued" in effects) == ("credit_note.issued" in effects)
+
+
+async def test_a_step_under_way_at_a_cancellation_is_awaited_and_undone(labs: Labs, order: Order) -> None:
+    sending = holding("marketing.thank_customer")
+    async with labs(fakes=[sending]) as lab:
+        await lab.placer.place(order, "saga")
+        run = lab.client.get_workflow_handle_for(OrderSaga.run, workflow_id("saga", order.order_id))
+        await until(lambda: sending.begun.is_set() and "sale.recorded" in lab.effects(order, "saga"))
+        await run.cancel()
+        sending.released.set()
+        with pytest.raises(WorkflowFailureError):
+            await run.result()
+
+    effects = lab.effects(order, "saga")
+    assert sorted(effect for effect in effects if effect in FORWARD) == FORWARD
+    assert len(effects) == 2 * len(FORWARD)
+    assert effects.index("confirmation.sent") < effects.index("cancellation.sent")
+
+
+async def test_a_cancellation_while_it_compensates_keeps_no_compensation_from_its_work(
+    labs: Labs, order: Order
+) -> None:
+    telling = holding("marketing.tell_customer")
+    async with labs(fakes=[failing("invoicing.issue_invoice"), telling]) as lab:
+        await lab.placer.place(order, "saga")
+        run = lab.client.get_workflow_handle_for(OrderSaga.run, workflow_id("saga", order.order_id))
+        await until(telling.begun.is_set)
+        await run.cancel()
+        telling.released.set()
+        outcome = await run.result()
+
+    assert outcome.state is OrderState.CANCELLED
+    undone = ["cancellation.sent", "campaign.rejoined", "sale.reversed", "shipment.cancelled"]
+    assert [effect for effect in lab.effects(order, "saga") if effect not in FORWARD] == undone
+
+
+async def test_a_cancellation_while_a_parked_step_is_redriven_undoes_all_of_it(labs: Labs, order: Order) -> None:
+    thanking = holding("marketing.thank_customer", failing_first=1)
+    async with labs(fakes=[thanking]) as lab:
+        parked = await lab.run(order, "saga")
+        run = lab.client.get_workflow_handle_for(OrderSaga.run, parked.workflow_id)
+        await run.signal(OrderSaga.redrive, "marketing")
+        await until(thanking.begun.is_set)
+        await run.cancel()
+        thanking.released.set()
+        with pytest.raises(WorkflowFailureError):
+            await run.result()
+        status = await status_of(lab.client, "saga", order.order_id)
+
+    assert parked.state is OrderState.PARKED
+    assert status is not None
+    assert status.state is OrderState.CANCELLED
+    assert len(lab.effects(order, "saga")) == 2 * len(FORWARD)
+
+
+async def test_a_cancelled_order_of_which_something_is_left_asks_for_attention(labs: Labs, order: Order) -> None:
+    thanking = holding("marketing.thank_customer")
+    async with labs(fakes=[thanking, failing("analytics.reverse_sale")]) as lab:
+        await lab.placer.place(order, "saga")
+        run = lab.client.get_workflow_handle_for(OrderSaga.run, workflow_id("saga", order.order_id))
+        await until(lambda: thanking.begun.is_set() and "sale.recorded" in lab.effects(order, "saga"))
+        await run.cancel()
+        thanking.released.set()
+        await run.result()
+        status = await status_of(lab.client, "saga", order.order_id)
+
+    assert status is not None
+    assert status.state is OrderState.ATTENTION
+    assert "analytics.reverse_sale" in (status.detail or "")
 
 
 async def test_a_workflow_replayed_from_the_start_at_each_task_ends_the_same(labs: Labs, order: Order) -> None:
