@@ -78,6 +78,9 @@ class Ledger:
             fact: its model, to read it back.
             rehearsal: do everything but the commit.
 
+        Returns:
+            The fact, now or then.
+
         Raises:
             SupersededError: the effect was compensated before it happened.
         """
