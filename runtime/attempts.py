@@ -24,7 +24,7 @@ class AttemptPolicy(BaseModel):
     """Longest single attempt: also how long the work of a killed worker waits for its next attempt."""
     first_retry_s: float = 0.2
     backoff: float = 2
-    longest_pause_s: float = 10
+    longest_pause_s: float = 60
     window_s: float
     """After this time the work is given up; it must exceed the longest planned outage of the service."""
     non_retryable: tuple[str, ...] = ("SupersededError", "MailRefusedError", "ValidationError")

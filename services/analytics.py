@@ -5,7 +5,7 @@ from events.subscriptions import Subscription
 from runtime.attempts import AttemptPolicy
 from services.service import Service, Step
 
-ANALYTICS = Service("analytics", AttemptPolicy(window_s=3600))
+ANALYTICS = Service("analytics", AttemptPolicy(window_s=48 * 3600))
 
 RECORD_SALE = Step(ANALYTICS, "analytics.record_sale")
 REVERSE_SALE = Step(ANALYTICS, "analytics.reverse_sale")

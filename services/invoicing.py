@@ -5,7 +5,7 @@ from events.subscriptions import Subscription
 from runtime.attempts import AttemptPolicy
 from services.service import Service, Step
 
-INVOICING = Service("invoicing", AttemptPolicy(window_s=24 * 3600), failure_event="invoice.failed")
+INVOICING = Service("invoicing", AttemptPolicy(window_s=72 * 3600), failure_event="invoice.failed")
 
 ISSUE_INVOICE = Step(INVOICING, "invoicing.issue_invoice")
 ISSUE_CREDIT_NOTE = Step(INVOICING, "invoicing.issue_credit_note")

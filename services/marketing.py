@@ -7,7 +7,7 @@ from events.subscriptions import Subscription
 from runtime.attempts import AttemptPolicy
 from services.service import Service, Step
 
-MARKETING = Service("marketing", AttemptPolicy(window_s=3600))
+MARKETING = Service("marketing", AttemptPolicy(window_s=48 * 3600))
 
 
 class CustomerThanked(BaseModel):

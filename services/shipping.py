@@ -5,7 +5,7 @@ from events.subscriptions import Subscription
 from runtime.attempts import AttemptPolicy
 from services.service import Service, Step
 
-SHIPPING = Service("shipping", AttemptPolicy(window_s=24 * 3600), failure_event="shipment.failed")
+SHIPPING = Service("shipping", AttemptPolicy(window_s=72 * 3600), failure_event="shipment.failed")
 
 BEGIN_FULFILMENT = Step(SHIPPING, "shipping.begin_fulfilment")
 CANCEL_SHIPMENT = Step(SHIPPING, "shipping.cancel_shipment")
