@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from events.edge import order_placed, parse_event
+from faults.dice import Dice
+from faults.plan import load_plan, plan_names
 from hosting.composition import check_settings
 from lab import commands
 from lab.console import check_writable
@@ -21,6 +23,7 @@ from runtime.errors import InputError
 from runtime.leave import run_process
 from runtime.logs import configure_logs
 from runtime.settings import SHIPPED_ORDERS, Settings
+from services.order_placed import ACTIONS
 
 app = typer.Typer(
     help="One order-placed scenario as an orchestrated saga and as a choreographed event fan-out, on Temporal.",
@@ -30,6 +33,11 @@ app = typer.Typer(
 )
 
 Data = Annotated[Path | None, typer.Option(help="Directory that holds all of a lab (default .orderlab).")]
+Faults = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|FILE", help=f"What goes wrong: {', '.join(plan_names())}, or a fault plan in JSON."),
+]
+Seed = Annotated[int, typer.Option(help="Decides which orders, and which of them something befalls.")]
 Json = Annotated[
     Path | None, typer.Option("--json", help="Write the result as JSON to this file; - for standard output.")
 ]
@@ -48,6 +56,8 @@ def place_order(
     ],
     style: Annotated[str, typer.Option(help="saga, choreography or both.")] = "both",
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the order has ended.")] = False,
+    faults: Faults = None,
+    seed: Seed = 7,
     json: Json = None,
     data: Data = None,
 ) -> None:
@@ -58,8 +68,9 @@ def place_order(
     styles = _styles(style)
     order = _order(what)
     order_placed(order)  # an order that is too large for a payload is refused here
+    dice = None if faults is None else Dice(plan=load_plan(faults, ACTIONS), seed=seed)
     check_writable(json)
-    _run(commands.place(_settings(data), order, styles, wait=wait, json=json))
+    _run(commands.place(_settings(data), order, styles, dice, wait=wait, json=json))
 
 
 @app.command("orders")
@@ -127,18 +138,20 @@ def replay_histories(
 @app.command()
 def demo(
     orders: Annotated[int, typer.Option(help="How many orders, each through both styles.")] = 40,
-    seed: Annotated[int, typer.Option(help="Decides which orders.")] = 7,
+    faults: Faults = None,
+    seed: Seed = 7,
     untuned: Annotated[bool, typer.Option("--untuned", help="Run the server with its default settings.")] = False,
     json: Json = None,
     data: Data = None,
 ) -> None:
     """Take real orders through both styles and compare; on a terminal the lab then stays up until Ctrl-C."""
     _at_least_one("--orders", orders)
+    plan = DemoPlan.now(orders, seed, None if faults is None else load_plan(faults, ACTIONS))
     check_writable(json)
     settings = _settings(data)
     if untuned:  # the database file remembers some of the settings, so tuned and untuned must not share one
         settings = _settings(settings.data / "untuned")
-    _run(commands.demo(settings, DemoPlan.now(orders, seed), tuned=not untuned, json=json))
+    _run(commands.demo(settings, plan, tuned=not untuned, json=json))
 
 
 def _settings(data: Path | None) -> Settings:

@@ -36,7 +36,7 @@ class AnalyticsActivities:
             )
 
         key = _key(placement.style, order.order_id, "sale.recorded")
-        return self._ledger.perform(key, record, SaleRecorded, rehearsal=placement.rehearsal)
+        return self._ledger.perform(key, record, SaleRecorded, rehearsal=placement.rehearsal, dice=placement.dice)
 
     @activity.defn(name=REVERSE_SALE.activity)
     def reverse_sale(self, cancellation: Cancellation) -> SaleReversed | None:
@@ -47,7 +47,7 @@ class AnalyticsActivities:
             return SaleReversed(order_id=order_id, total_pence=tables.reverse_sale(db, style, order_id))
 
         recorded, reversed_ = (_key(style, order_id, effect) for effect in ("sale.recorded", "sale.reversed"))
-        return self._ledger.undo(recorded, reversed_, reverse, SaleReversed)
+        return self._ledger.undo(recorded, reversed_, reverse, SaleReversed, dice=cancellation.dice)
 
     @activity.defn(name=ON_ORDER_PLACED)
     def on_order_placed(self, event: Event) -> Reaction:

@@ -31,7 +31,7 @@ class InvoicingActivities:
             return InvoiceIssued(order_id=order.order_id, invoice_number=number, total_pence=order.total_pence)
 
         key = _key(placement.style, order.order_id, "invoice.issued")
-        return self._ledger.perform(key, issue, InvoiceIssued, rehearsal=placement.rehearsal)
+        return self._ledger.perform(key, issue, InvoiceIssued, rehearsal=placement.rehearsal, dice=placement.dice)
 
     @activity.defn(name=ISSUE_CREDIT_NOTE.activity)
     def issue_credit_note(self, cancellation: Cancellation) -> CreditNoteIssued | None:
@@ -45,7 +45,7 @@ class InvoicingActivities:
             )
 
         issued, credited = (_key(style, order_id, effect) for effect in ("invoice.issued", "credit_note.issued"))
-        return self._ledger.undo(issued, credited, credit, CreditNoteIssued)
+        return self._ledger.undo(issued, credited, credit, CreditNoteIssued, dice=cancellation.dice)
 
     @activity.defn(name=ON_ORDER_PLACED)
     def on_order_placed(self, event: Event) -> Reaction:

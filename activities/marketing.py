@@ -56,10 +56,15 @@ class MarketingActivities:
 
     @activity.defn(name=TELL_CUSTOMER.activity)
     def tell_customer(self, cancellation: Cancellation) -> CustomerTold:
-        """Send the cancellation if a confirmation went out, and put the customer back if this order took them out."""
-        return CustomerTold(
-            cancellation=self._send_cancellation(cancellation), campaign=self._rejoin_campaign(cancellation)
-        )
+        """Send the cancellation if a confirmation went out, and put the customer back if this order took them out.
+
+        Each is undone even if the other can't be.
+        """
+        try:
+            told = self._send_cancellation(cancellation)
+        finally:
+            back = self._rejoin_campaign(cancellation)
+        return CustomerTold(cancellation=told, campaign=back)
 
     @activity.defn(name=ON_ORDER_PLACED)
     def on_order_placed(self, event: Event) -> Reaction:
@@ -84,7 +89,7 @@ class MarketingActivities:
                 db, key, mail, ConfirmationSent(order_id=order.order_id, message_id=mail["Message-ID"], address=address)
             )
 
-        return self._ledger.perform(key, send, ConfirmationSent, rehearsal=placement.rehearsal)
+        return self._ledger.perform(key, send, ConfirmationSent, rehearsal=placement.rehearsal, dice=placement.dice)
 
     def _send_cancellation(self, cancellation: Cancellation) -> CancellationSent | None:
         confirmed = _key(cancellation.style, cancellation.order_id, "confirmation.sent")
@@ -98,7 +103,7 @@ class MarketingActivities:
                 db, key, mail, CancellationSent(order_id=order_id, message_id=mail["Message-ID"], address=address)
             )
 
-        return self._ledger.undo(confirmed, key, send, CancellationSent)
+        return self._ledger.undo(confirmed, key, send, CancellationSent, dice=cancellation.dice)
 
     def _leave_campaign(self, placement: Placement, customer_id: str) -> CampaignLeft | None:
         if not tables.is_member(self._ledger.engine, customer_id):
@@ -109,9 +114,8 @@ class MarketingActivities:
             tables.leave_campaign(db, style, order_id, customer_id)
             return CampaignLeft(order_id=order_id, campaign=tables.CAMPAIGN, customer_id=customer_id)
 
-        return self._ledger.perform(
-            _key(style, order_id, "campaign.left"), leave, CampaignLeft, rehearsal=placement.rehearsal
-        )
+        key = _key(style, order_id, "campaign.left")
+        return self._ledger.perform(key, leave, CampaignLeft, rehearsal=placement.rehearsal, dice=placement.dice)
 
     def _rejoin_campaign(self, cancellation: Cancellation) -> CampaignRejoined | None:
         style, order_id = cancellation.style, cancellation.order_id
@@ -121,7 +125,7 @@ class MarketingActivities:
             return CampaignRejoined(order_id=order_id, campaign=tables.CAMPAIGN, customer_id=customer_id)
 
         left, rejoined = (_key(style, order_id, effect) for effect in ("campaign.left", "campaign.rejoined"))
-        return self._ledger.undo(left, rejoined, rejoin, CampaignRejoined)
+        return self._ledger.undo(left, rejoined, rejoin, CampaignRejoined, dice=cancellation.dice)
 
     def _send(self, db: Connection, key: EffectKey, mail: EmailMessage, sent: SentMail) -> SentMail:
         """Send a mail within the transaction that records it.

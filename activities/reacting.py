@@ -9,6 +9,7 @@ from events.bus import ROUTE
 from events.catalogue import OrderFailed
 from events.envelope import Event
 from events.subscriptions import Reaction, RoutedEvent, SubscriptionRegistry
+from faults.dice import Dice
 from orders.model import Order, Placement
 from services.service import Cancellation
 
@@ -58,10 +59,16 @@ class Routing:
 
 def placement_of(event: Event) -> Placement:
     """The work that `order.placed` asks for: the same as the saga's."""
-    return Placement(style="choreography", order=Order.model_validate(event.data), rehearsal=event.rehearsal)
+    return Placement(
+        style="choreography", order=Order.model_validate(event.data), rehearsal=event.rehearsal, dice=_dice_of(event)
+    )
 
 
 def cancellation_of(event: Event) -> Cancellation:
     """The compensation that a failure event asks for: the same as the saga's."""
     failed = OrderFailed.model_validate(event.data)
-    return Cancellation(style="choreography", order_id=failed.order_id, reason=failed.reason, rehearsal=event.rehearsal)
+    return Cancellation(style="choreography", order_id=failed.order_id, reason=failed.reason, dice=_dice_of(event))
+
+
+def _dice_of(event: Event) -> Dice | None:
+    return None if event.dice is None else Dice.model_validate_json(event.dice)

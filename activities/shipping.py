@@ -33,7 +33,7 @@ class ShippingActivities:
             )
 
         key = _key(placement.style, order.order_id, "shipment.created")
-        return self._ledger.perform(key, create, ShipmentCreated, rehearsal=placement.rehearsal)
+        return self._ledger.perform(key, create, ShipmentCreated, rehearsal=placement.rehearsal, dice=placement.dice)
 
     @activity.defn(name=CANCEL_SHIPMENT.activity)
     def cancel_shipment(self, cancellation: Cancellation) -> ShipmentCancelled | None:
@@ -45,7 +45,7 @@ class ShippingActivities:
             return ShipmentCancelled(order_id=order_id, tracking_number=number)
 
         created, cancelled = (_key(style, order_id, effect) for effect in ("shipment.created", "shipment.cancelled"))
-        return self._ledger.undo(created, cancelled, cancel, ShipmentCancelled)
+        return self._ledger.undo(created, cancelled, cancel, ShipmentCancelled, dice=cancellation.dice)
 
     @activity.defn(name=ON_ORDER_PLACED)
     def on_order_placed(self, event: Event) -> Reaction:

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from events.catalogue import CATALOGUE
 from events.envelope import OWN_ATTRIBUTES, Event
+from faults.dice import Dice
 from orders.loader import first_complaint
 from orders.model import Order
 from runtime.errors import InputError
@@ -87,7 +88,7 @@ def check_against_catalogue(event: Event, *, where: str) -> Event:
     return event.model_copy(update={"data": _data(fact)})
 
 
-def order_placed(order: Order, *, rehearsal: bool = False) -> Event:
+def order_placed(order: Order, *, rehearsal: bool = False, dice: Dice | None = None) -> Event:
     """The fact that an order was placed. Its id is derived from the order's, so placing twice tells one fact.
 
     Raises:
@@ -102,6 +103,7 @@ def order_placed(order: Order, *, rehearsal: bool = False) -> Event:
         datacontenttype="application/json",
         data=_data(order),
         rehearsal=rehearsal,
+        dice=None if dice is None else dice.model_dump_json(exclude_defaults=True),
     )
     _check_size(event.model_dump_json().encode(), where=f"order {order.order_id}")
     return event

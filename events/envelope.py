@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-OWN_ATTRIBUTES = frozenset({"rehearsal"})
+OWN_ATTRIBUTES = frozenset({"dice", "rehearsal"})
 """Extension attributes that say how the lab runs an event; nobody else may set them."""
 
 
@@ -31,6 +31,8 @@ class Event(BaseModel):
     """Extension: the id of the event that this one follows from."""
     rehearsal: bool = False
     """Extension: part of a warm-up that leaves nothing behind."""
+    dice: str | None = None
+    """Extension: what goes wrong on the way, as JSON; it goes on to all that follows from the event."""
 
     @property
     def correlation_key(self) -> str:
@@ -63,4 +65,9 @@ class Event(BaseModel):
             data=data.model_dump(mode="json"),
             causationid=self.id,
             rehearsal=self.rehearsal,
+            dice=self.dice,
         )
+
+    def redriven(self) -> "Event":
+        """The same event as a redrive hands it over: no dice are thrown."""
+        return self.model_copy(update={"dice": None})

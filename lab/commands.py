@@ -12,6 +12,7 @@ from temporalio.client import Client, WorkflowHistory
 
 from events.envelope import Event
 from events.reading import log_of
+from faults.dice import Dice
 from lab import show
 from lab.console import PROGRESS, RESULTS, announce, write_json
 from lab.demo import DemoPlan, run_demo
@@ -45,7 +46,15 @@ async def up(settings: Settings) -> None:
         await _until_interrupted()
 
 
-async def place(settings: Settings, order: Order, styles: tuple[Style, ...], *, wait: bool, json: Path | None) -> None:
+async def place(  # noqa: PLR0913 - the options of the command
+    settings: Settings,
+    order: Order,
+    styles: tuple[Style, ...],
+    dice: Dice | None,
+    *,
+    wait: bool,
+    json: Path | None,
+) -> None:
     """Place one order in these styles and tell how it stands.
 
     Raises:
@@ -54,7 +63,7 @@ async def place(settings: Settings, order: Order, styles: tuple[Style, ...], *, 
     """
     async with for_this_command(settings) as (session, must_wait):
         statuses: list[OrderStatus] = []
-        for placed in await Placer(session.client, session.lab).place_once(order, styles):
+        for placed in await Placer(session.client, session.lab, dice).place_once(order, styles):
             if placed.known:
                 announce(f"order {placed.order_id} was placed already ({placed.style}); nothing was changed")
             if wait or must_wait:

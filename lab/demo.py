@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from faults.dice import Dice
+from faults.plan import FaultPlan
 from lab.effects import all_effects
 from lab.histories import costs_of
 from lab.measure import Measured, Timing, measure, warm_up
@@ -30,11 +32,17 @@ class DemoPlan:
     seed: int
     label: str
     """Ends every order id, so that runs don't collide."""
+    faults: FaultPlan | None = None
 
     @classmethod
-    def now(cls, orders: int, seed: int) -> "DemoPlan":
+    def now(cls, orders: int, seed: int, faults: FaultPlan | None = None) -> "DemoPlan":
         """A plan labelled with the time."""
-        return cls(orders, seed, datetime.now(UTC).strftime("d%m%d-%H%M%S"))
+        return cls(orders, seed, datetime.now(UTC).strftime("d%m%d-%H%M%S"), faults)
+
+    @property
+    def dice(self) -> Dice | None:
+        """What goes wrong: the same in each run of the same seed."""
+        return None if self.faults is None else Dice(plan=self.faults, seed=self.seed, label=f".{self.label}")
 
 
 async def run_demo(
@@ -49,7 +57,7 @@ async def run_demo(
         plan: how many, which, and under which label.
         on_order: is told of each order's end, in each style.
     """
-    placer = Placer(session.client, session.lab)
+    placer = Placer(session.client, session.lab, plan.dice)
     await warm_up(session.client, placer, book.take(_WARM_UP_ORDERS, plan.seed, f"warm-up-{plan.label}"))
     measured = Measured()
     orders = book.take(plan.orders, plan.seed, plan.label)
@@ -70,6 +78,7 @@ async def report_on(session: Session, settings: Settings, plan: DemoPlan, measur
         transport="temporal-bus",
         seed=plan.seed,
         orders=len(ids),
+        faults=plan.faults,
         server=ServerReport(
             version=await server_version(session.client), tuned=session.tuned, database=session.database
         ),

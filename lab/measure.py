@@ -120,6 +120,7 @@ async def _run(client: Client, placer: Placer, order: Order, style: Style) -> Ti
     called = time.perf_counter()
     placed = await placer.place(order, style)
     acknowledged = time.perf_counter()
-    state, detail = await end_of(client, placed, look_every_s=5)
+    # An order that stays open with something parked sends no word of it, so where that can be it is asked more often.
+    state, detail = await end_of(client, placed, look_every_s=0.5 if placer.expects_faults else 5)
     ended = time.perf_counter()
     return Timing(placed, called_us, (acknowledged - called) * 1e3, (ended - called) * 1e3, state, detail)

@@ -6,15 +6,10 @@ from collections.abc import Iterable
 from pydantic import BaseModel, JsonValue
 
 from orders.model import STYLES
+from services.order_placed import UNDONE_BY as SCENARIO_EFFECTS
 from stores.ledger import EffectRecord
 
-UNDONE_BY = {
-    "shipment.created": "shipment.cancelled",
-    "invoice.issued": "credit_note.issued",
-    "confirmation.sent": "cancellation.sent",
-    "campaign.left": "campaign.rejoined",
-    "sale.recorded": "sale.reversed",
-}
+UNDONE_BY = {effect: undo for effects in SCENARIO_EFFECTS.values() for effect, undo in effects.items()}
 """Each effect and the one that undoes it; a pair of both leaves nothing."""
 
 _RUNNING_NUMBERS = {"tracking_number", "invoice_number", "credit_note_number", "message_id"}

@@ -12,6 +12,7 @@ from events.edge import order_placed
 from events.envelope import Event
 from events.reading import log_of
 from events.transport import WORKFLOW_TASK_TIMEOUT, EventPublisher
+from faults.dice import Dice
 from orders.model import STYLES, Order, Placement, Style
 from runtime.errors import InputError
 from runtime.search import ORDER_ID, ORDER_STYLE
@@ -33,11 +34,17 @@ class Placed:
 class Placer:
     """Places orders in a lab."""
 
-    def __init__(self, client: Client, lab: str) -> None:
-        """Take the client and the lab's task queue suffix."""
+    def __init__(self, client: Client, lab: str, dice: Dice | None = None) -> None:
+        """Take the client, the lab's task queue suffix, and what goes wrong with the orders."""
         self._client = client
         self._lab = lab
+        self._dice = dice
         self._publisher = EventPublisher(client, registry(lab), lab=lab, task_queue=task_queue("bus", lab))
+
+    @property
+    def expects_faults(self) -> bool:
+        """Whether orders may be parked."""
+        return self._dice is not None
 
     async def place_once(self, order: Order, styles: tuple[Style, ...]) -> list[Placed]:
         """Place an order that may have been placed before; all styles or none.
@@ -62,14 +69,15 @@ class Placer:
 
         The saga is started, or `order.placed` is published; either way one call, after which the order is safe.
         """
-        event = order_placed(order, rehearsal=rehearsal)
+        dice = None if rehearsal else self._dice
+        event = order_placed(order, rehearsal=rehearsal, dice=dice)
         if style == "choreography":
             publication = await self._publisher.publish(event, summary=_summary(order))
             return Placed(style, order.order_id, publication.known)
         try:
             await self._client.start_workflow(
                 OrderSaga.run,
-                Placement(style=style, order=order, lab=self._lab, rehearsal=rehearsal),
+                Placement(style=style, order=order, lab=self._lab, rehearsal=rehearsal, dice=dice),
                 id=workflow_id(style, order.order_id),
                 task_queue=task_queue("saga", self._lab),
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
+from faults.plan import FaultPlan
 from lab.parity import Parity
 from orders.model import Style
 
@@ -83,7 +84,8 @@ class Report(BaseModel):
     transport: str
     seed: int
     orders: int
-    faults: None = None
+    faults: FaultPlan | None
+    """The plan that ran; null where nothing went wrong on purpose."""
     server: ServerReport
     styles: dict[Style, StyleReport]
     references: None = None

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from faults.dice import Dice
+
 Style = Literal["saga", "choreography"]
 """The two ways to run one order."""
 
@@ -89,3 +91,9 @@ class Placement(BaseModel):
     """Suffix of the task queues, where several labs share one Temporal server."""
     rehearsal: bool = False
     """Warm-up: everything is done but the commit, so nothing is left in any service's database."""
+    dice: Dice | None = None
+    """What goes wrong on the way; nothing without them, as at a redrive."""
+
+    def redriven(self) -> "Placement":
+        """The same work as a redrive asks for it: no dice are thrown."""
+        return self.model_copy(update={"dice": None})

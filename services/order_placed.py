@@ -9,6 +9,19 @@ SCENARIO = "order-placed"
 
 SERVICES: tuple[Service, ...] = (shipping.SHIPPING, invoicing.INVOICING, marketing.MARKETING, analytics.ANALYTICS)
 
+UNDONE_BY: dict[str, dict[str, str]] = {
+    "shipping": {"shipment.created": "shipment.cancelled"},
+    "invoicing": {"invoice.issued": "credit_note.issued"},
+    "marketing": {"confirmation.sent": "cancellation.sent", "campaign.left": "campaign.rejoined"},
+    "analytics": {"sale.recorded": "sale.reversed"},
+}
+"""Service to its effects, and the effect that undoes each."""
+
+ACTIONS: dict[str, frozenset[str]] = {
+    service: frozenset({*effects, *effects.values()}) for service, effects in UNDONE_BY.items()
+}
+"""Service to all that it does: what a fault plan can name."""
+
 ORCHESTRATORS = ("saga", "bus")
 """Task queues of the two workflow workers."""
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from events.patterns import Pattern
 from events.subscriptions import Recipient, Subscription
+from faults.dice import Dice
 from orders.model import OrderId, Style
 from runtime.attempts import AttemptPolicy
 
@@ -19,7 +20,7 @@ class Cancellation(BaseModel):
     style: Style
     order_id: OrderId
     reason: str
-    rehearsal: bool = False
+    dice: Dice | None = None
 
 
 @dataclass(frozen=True)

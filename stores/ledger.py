@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Integer,
     MetaData,
     String,
     Table,
@@ -22,9 +23,10 @@ from sqlalchemy import (
     update,
 )
 
+from faults.dice import NOTHING, Dice
 from orders.model import Style
 from runtime.errors import SupersededError
-from stores.database import insert_if_new, open_database
+from stores.database import insert_if_new, insert_into, open_database
 
 Fact = TypeVar("Fact", bound=BaseModel)
 
@@ -46,6 +48,12 @@ class EffectKey:
 
 def effects_table(metadata: MetaData) -> Table:
     """Every service's database has this table: one row per idempotency key."""
+    Table(
+        "fault_attempts",  # how often what the dice are to make fail was tried
+        metadata,
+        Column("idempotency_key", String(200), primary_key=True),
+        Column("attempts", Integer, nullable=False),
+    )
     return Table(
         "effects",
         metadata,
@@ -66,9 +74,16 @@ class Ledger:
     def __init__(self, url: str, metadata: MetaData) -> None:
         self.engine: Engine = open_database(url, metadata)
         self._effects = metadata.tables["effects"]
+        self._attempts = metadata.tables["fault_attempts"]
 
     def perform(
-        self, key: EffectKey, do: Callable[[Connection], Fact], fact: type[Fact], *, rehearsal: bool = False
+        self,
+        key: EffectKey,
+        do: Callable[[Connection], Fact],
+        fact: type[Fact],
+        *,
+        rehearsal: bool = False,
+        dice: Dice | None = None,
     ) -> Fact:
         """Do it and record it, or answer what was recorded when it was done.
 
@@ -77,23 +92,25 @@ class Ledger:
             do: writes the effect's rows and answers the fact.
             fact: its model, to read it back.
             rehearsal: do everything but the commit.
-
-        Returns:
-            The fact, now or then.
+            dice: decide what goes wrong with it.
 
         Raises:
             SupersededError: the effect was compensated before it happened.
+            PermanentFaultError: the dice say so.
+            TransientFaultError: likewise.
+            AcknowledgementLostError: likewise.
         """
-        with self.engine.connect() as db, db.begin() as transaction:
-            if not self._claim(db, key, DONE):
-                return self._answer_again(db, key, fact)
-            answer = do(db)
-            self._stamp(db, key, answer)
-            if rehearsal:
-                transaction.rollback()
-            return answer
+        return self._under(dice, key, lambda: self._perform(key, do, fact, rehearsal=rehearsal))
 
-    def undo(self, done: EffectKey, key: EffectKey, do: Callable[[Connection], Fact], fact: type[Fact]) -> Fact | None:
+    def undo(
+        self,
+        done: EffectKey,
+        key: EffectKey,
+        do: Callable[[Connection], Fact],
+        fact: type[Fact],
+        *,
+        dice: Dice | None = None,
+    ) -> Fact | None:
         """Undo an effect and record that; where it never happened, close its key, so that a late attempt is refused.
 
         Args:
@@ -101,18 +118,53 @@ class Ledger:
             key: names the undoing effect.
             do: writes the undoing rows and answers the fact.
             fact: its model, to read it back.
+            dice: decide what goes wrong with it.
 
         Returns:
             The undoing fact, or None where there was nothing to undo.
+
+        Raises:
+            PermanentFaultError: the dice say so.
+            TransientFaultError: likewise.
+            AcknowledgementLostError: likewise.
         """
         with self.engine.begin() as db:
             if self._claim(db, done, CLOSED) or self._state(db, done) == CLOSED:
                 return None
+        return self._under(dice, key, lambda: self._perform(key, do, fact))
+
+    def _under(self, dice: Dice | None, key: EffectKey, perform: Callable[[], tuple[Fact, bool]]) -> Fact:
+        """Perform an effect, and let befall it what the dice say: here alone does anything go wrong on purpose."""
+        throw = NOTHING if dice is None else dice.throw(key.order_id, key.service, key.effect)
+        throw.before(self._count_attempt(key) if throw.counts_attempts else 1)
+        answer, is_new = perform()
+        if throw.twice:
+            answer, _ = perform()
+        throw.after(is_new=is_new)
+        return answer
+
+    def _perform(
+        self, key: EffectKey, do: Callable[[Connection], Fact], fact: type[Fact], *, rehearsal: bool = False
+    ) -> tuple[Fact, bool]:
+        """The fact, and whether it came about just now."""
+        with self.engine.connect() as db, db.begin() as transaction:
             if not self._claim(db, key, DONE):
-                return self._answer_again(db, key, fact)
+                return self._answer_again(db, key, fact), False
             answer = do(db)
             self._stamp(db, key, answer)
-            return answer
+            if rehearsal:
+                transaction.rollback()
+            return answer, True
+
+    def _count_attempt(self, key: EffectKey) -> int:
+        """Which attempt this is; kept in the database, as no process is sure to live until the next one."""
+        with self.engine.begin() as db:
+            insert = insert_into(db, self._attempts).values(idempotency_key=str(key), attempts=1)
+            bump = insert.on_conflict_do_update(
+                index_elements=["idempotency_key"], set_={"attempts": self._attempts.c.attempts + 1}
+            )
+            count: int = db.execute(bump.returning(self._attempts.c.attempts)).scalar_one()
+        return count
 
     def _claim(self, db: Connection, key: EffectKey, state: str) -> bool:
         return insert_if_new(

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -90,6 +90,7 @@ class EventBus:
         delivery = self._parked.pop(delivery_id, None)
         if delivery is not None:
             delivery.record.state = DeliveryState.PENDING
+            delivery = replace(delivery, event=delivery.event.redriven())
             self._lanes.setdefault(delivery.recipient.subscriber, deque()).append(delivery)
             self._list_parked()
 

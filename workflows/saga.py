@@ -71,7 +71,7 @@ class Saga:
             StepFailedError: the step gave up and its service is critical. Otherwise it is parked.
         """
         self._compensations.append(undo)
-        await self._attempt(step)
+        await self._attempt(step, self._placement)
 
     async def in_parallel(self, steps: Sequence[Coroutine[None, None, None]]) -> None:
         """Run steps side by side and wait for all of them, also when one fails or the workflow is cancelled.
@@ -91,7 +91,7 @@ class Saga:
             await workflow.wait_condition(lambda: bool(self._redrives))
             parked = self._parked.pop(self._redrives.pop(0), None)
             if parked is not None:
-                await self.in_parallel([self._attempt(parked.step)])
+                await self.in_parallel([self._attempt(parked.step, self._placement.redriven())])
                 self._list_parked()
         self._state = OrderState.COMPLETED
 
@@ -117,7 +117,7 @@ class Saga:
             style=self._placement.style,
             order_id=self._placement.order.order_id,
             reason=reason,
-            rehearsal=self._placement.rehearsal,
+            dice=self._placement.dice,
         )
         for undo in reversed(self._compensations):
             try:
@@ -155,9 +155,9 @@ class Saga:
             reason=self._cancelled_because,
         )
 
-    async def _attempt(self, step: Step) -> None:
+    async def _attempt(self, step: Step, placement: Placement) -> None:
         try:
-            await self._run(step, self._placement)
+            await self._run(step, placement)
             self._done.append(step.activity)
         except ActivityError as error:
             if was_cancelled(error):

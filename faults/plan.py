@@ -1,0 +1,112 @@
+"""The fault plan: what may go wrong with each effect, and how often."""
+
+import math
+from pathlib import Path
+from statistics import NormalDist
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from runtime.errors import InputError
+
+_PLANS = Path(__file__).with_name("plans")
+_Z99 = NormalDist().inv_cdf(0.99)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+"""The share of orders that something befalls."""
+
+Milliseconds = Annotated[float, Field(ge=0, le=600_000)]
+
+
+class LogNormal(BaseModel):
+    """A service time as services have it: mostly short, now and then long."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    p50_ms: Annotated[float, Field(gt=0, le=600_000)]
+    p99_ms: Annotated[float, Field(gt=0, le=600_000)]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "LogNormal":
+        if self.p99_ms < self.p50_ms:
+            raise ValueError("p99_ms must not be below p50_ms")
+        return self
+
+    def at(self, quantile: float) -> float:
+        """The time in ms that this share of calls does not exceed: exp(ln p50 + z sigma), sigma = ln(p99/p50) / z99."""
+        sigma = math.log(self.p99_ms / self.p50_ms) / _Z99
+        return self.p50_ms * math.exp(sigma * NormalDist().inv_cdf(quantile))
+
+
+class ActionFaults(BaseModel):
+    """What may befall one effect; each is drawn on its own, and nothing befalls it by default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service_time: Milliseconds | LogNormal | None = None
+    """How long the service takes, on every attempt: constant in ms, or drawn."""
+    transient: Share = 0
+    """Fails before the effect, at the first `transient_attempts` attempts."""
+    transient_attempts: Annotated[int, Field(ge=1, le=1_000)] = 2
+    ack_lost: Share = 0
+    """The effect happens, and the answer is lost."""
+    permanent: Share = 0
+    """Fails before the effect, at whatever attempt."""
+    permanent_after: Share = 0
+    """The effect happens, and the answer is a failure for good, at whatever attempt."""
+    twice: Share = 0
+    """Delivered twice in a row."""
+    late: Share = 0
+    """The first delivery is held for `late_ms`; longer than an attempt may take, it comes after the second one."""
+    late_ms: Milliseconds = 500
+
+
+class FaultPlan(BaseModel):
+    """What may go wrong, by service and effect (or the effect's undoing)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=40)]
+    services: dict[str, dict[str, ActionFaults]]
+
+    def of(self, service: str, action: str) -> ActionFaults | None:
+        """What may befall this effect of this service."""
+        return self.services.get(service, {}).get(action)
+
+
+def plan_names() -> list[str]:
+    """The plans that ship with orderlab."""
+    return sorted(file.stem for file in _PLANS.glob("*.json"))
+
+
+def load_plan(name_or_file: str, actions: dict[str, frozenset[str]]) -> FaultPlan:
+    """Read a plan that ships with orderlab, or a person's own.
+
+    Args:
+        name_or_file: a name from `plan_names`, or a JSON file.
+        actions: service to its effects and their undoing: all that a plan can name.
+
+    Raises:
+        InputError: there is none, or it can't be used; in one line that names the place.
+    """
+    shipped = name_or_file in plan_names()
+    path = _PLANS / f"{name_or_file}.json" if shipped else Path(name_or_file)
+    try:
+        plan = FaultPlan.model_validate_json(path.read_bytes())
+    except OSError as error:
+        known = ", ".join(plan_names())
+        raise InputError(
+            f"no fault plan {name_or_file!r} ({error.strerror}); take a file, or one of: {known}"
+        ) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"fault plan {name_or_file}: {where + ': ' if where else ''}{first['msg']}") from error
+    for service, faults in plan.services.items():
+        if service not in actions:
+            raise InputError(f"fault plan {name_or_file}: no service {service!r}; there are {', '.join(actions)}")
+        for action in faults:
+            if action not in actions[service]:
+                known = ", ".join(sorted(actions[service]))
+                raise InputError(f"fault plan {name_or_file}: {service} has no action {action!r}; there are {known}")
+    return plan
