@@ -83,6 +83,27 @@ def list_orders(
     _run(commands.list_orders(_settings(data), limit, json))
 
 
+@app.command("parked")
+def list_parked(json: Json = None, data: Data = None) -> None:
+    """List the dead-letter queue: what was given up for now, why, after how many attempts."""
+    check_writable(json)
+    _run(commands.list_parked(_settings(data), json))
+
+
+@app.command("redrive")
+def redrive_parked(
+    delivery: Annotated[str | None, typer.Argument(metavar="[ID]", help="As `orderlab parked` lists it.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that is parked.")] = False,
+    json: Json = None,
+    data: Data = None,
+) -> None:
+    """Try parked work once more, without the dice; what succeeded before is not touched."""
+    if (delivery is None) is not everything:
+        raise InputError("name one parked delivery, or give --all")
+    check_writable(json)
+    _run(commands.redrive_parked(_settings(data), delivery, json))
+
+
 @app.command("publish")
 def publish_event(
     file: Annotated[Path, typer.Argument(metavar="EVENT.json", help="A CloudEvent in JSON, of any type.")],

@@ -38,6 +38,10 @@ class DeliveryRecord(BaseModel):
     state: DeliveryState = DeliveryState.PENDING
     reason: str | None = None
     """Why it was given up."""
+    attempts: int | None = None
+    """How often it had been tried by then."""
+    redrives: int = 0
+    """How often it was redriven, each counted when its outcome is known."""
 
 
 class LogEntry(BaseModel):

@@ -19,6 +19,7 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from hosting.attempts import AttemptsTold
 from hosting.composition import WORKFLOWS, activities_of
 from runtime.settings import Settings
 from services.service import task_queue
@@ -64,6 +65,7 @@ async def hosting(  # noqa: PLR0913 - the composition root
                 no_remote_activities=bool(workflows),  # the bus has a local activity only
                 activities=await asyncio.to_thread(activities_of, name, settings, lab, stack),
                 deployment_config=_BUILD,
+                interceptors=[AttemptsTold()],
                 identity=f"{name}:{os.getpid()}@{socket.gethostname()}",
                 activity_executor=threads,
                 max_concurrent_activities=_THREADS,

@@ -15,6 +15,7 @@ from events.reading import log_of
 from faults.dice import Dice
 from lab import show
 from lab.console import PROGRESS, RESULTS, announce, write_json
+from lab.dead_letters import DeadLetter, Redriven, chosen, parked, redrive
 from lab.demo import DemoPlan, run_demo
 from lab.effects import all_effects
 from lab.measure import Timing
@@ -26,6 +27,10 @@ from orders.loader import load_orders
 from orders.model import STYLES, Order, Style
 from runtime.errors import InputError, OrderlabError
 from runtime.settings import SHIPPED_ORDERS, Settings
+
+_REDRIVES_AT_ONCE = 8
+_REDRIVE_S = 20
+"""A redriven delivery may be tried for days; this is how long the command stays to see."""
 
 _PATIENCE_S = 10
 """After this time without news, a command says why nothing happens."""
@@ -94,6 +99,40 @@ async def list_orders(settings: Settings, limit: int, json: Path | None) -> None
         write_json(json, list(statuses))
     if str(json) != "-":
         RESULTS.print(show.orders(statuses))
+
+
+async def list_parked(settings: Settings, json: Path | None) -> None:
+    """List what was given up for now."""
+    async with for_this_command(settings, ()) as (session, _):
+        letters = await parked(session.client, session.lab)
+    if json is not None:
+        write_json(json, list(letters))
+    if str(json) != "-":
+        RESULTS.print(show.dead_letters(letters))
+
+
+async def redrive_parked(settings: Settings, wanted: str | None, json: Path | None) -> None:
+    """Try what is parked once more: the delivery of this id, or all.
+
+    Raises:
+        InputError: nothing parked has this id.
+    """
+    async with for_this_command(settings) as (session, _):
+        letters = chosen(await parked(session.client, session.lab), wanted)
+        gate = asyncio.Semaphore(_REDRIVES_AT_ONCE)
+
+        async def one(letter: DeadLetter) -> Redriven:
+            async with gate:
+                return await redrive(session.client, letter, _REDRIVE_S)
+
+        outcomes = await asyncio.gather(*(one(letter) for letter in letters))
+    if json is not None:
+        write_json(json, list(outcomes))
+    if str(json) != "-":
+        for redriven in outcomes:
+            RESULTS.print(f"{redriven.id}  {redriven.outcome}", markup=False)
+        if not outcomes:
+            RESULTS.print("Nothing is parked.")
 
 
 class Published(BaseModel):

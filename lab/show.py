@@ -7,12 +7,16 @@ from rich.table import Table
 from rich.text import Text
 
 from events.log import EventLog
+from lab.dead_letters import DeadLetter
 from lab.report import Percentiles, Ratio, Report
 from lab.status import OrderStatus
 from orders.loader import OrderBook
 from orders.model import STYLES
 from services.order_placed import SERVICES
 from stores.ledger import EffectRecord
+
+_SHOWN_PAYLOAD = 60
+"""Characters; `--json` gives all that is kept."""
 
 
 def order_book(book: OrderBook) -> str:
@@ -108,6 +112,20 @@ def orders(statuses: Sequence[OrderStatus]) -> RenderableType:
             status.workflow_id,
             Text(status.detail or ""),
         )
+    return table
+
+
+def dead_letters(letters: Sequence[DeadLetter]) -> RenderableType:
+    """What is parked."""
+    if not letters:
+        return Text("Nothing is parked.")
+    table = Table()
+    for column in ("id", "work", "attempts", "reason", "payload"):
+        table.add_column(column, overflow="fold")
+    for letter in letters:
+        entry = letter.delivery
+        payload = entry.payload if len(entry.payload) <= _SHOWN_PAYLOAD else f"{entry.payload[:_SHOWN_PAYLOAD]} …"
+        table.add_row(Text(letter.id), entry.work, str(entry.attempts), Text(entry.reason), Text(payload))
     return table
 
 

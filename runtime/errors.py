@@ -2,6 +2,9 @@
 
 from enum import IntEnum
 
+ATTEMPT = "attempt"
+"""In the details of an activity's failure: which attempt it was."""
+
 
 class ExitCode(IntEnum):
     """What a process of orderlab answers with."""

@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
+from hosting.attempts import AttemptsTold
 from hosting.composition import activities_of
 from hosting.workers import hosting
 from lab.effects import all_effects
@@ -143,8 +144,11 @@ async def open_lab(
             real = activities_of(service, lab.settings, lab.name, stack)
             activities = [faked[type_of(one)].instead_of(one) if type_of(one) in faked else one for one in real]
             threads = stack.enter_context(ThreadPoolExecutor(4))
+            told = [AttemptsTold()]
             queue = task_queue(service, lab.name)
-            worker = Worker(client, task_queue=queue, activities=activities, activity_executor=threads)
+            worker = Worker(
+                client, task_queue=queue, activities=activities, activity_executor=threads, interceptors=told
+            )
             await stack.enter_async_context(worker)
         yield lab
 

@@ -15,10 +15,11 @@ with workflow.unsafe.imports_passed_through():
     from events.catalogue import OrderFailed
     from events.envelope import Event
     from events.log import DeliveryRecord, DeliveryState, EventLog, LogEntry
+    from events.parked import ParkedDelivery, excerpt, memo_of
     from events.subscriptions import Reaction, Recipient, RoutedEvent
     from runtime.attempts import AttemptPolicy
     from runtime.search import PARKED
-    from workflows.failures import is_superseded, reason_of, was_cancelled
+    from workflows.failures import attempts_of, is_superseded, reason_of, was_cancelled
 
 _ROUTING = AttemptPolicy(window_s=365 * 24 * 3600)
 """Finding recipients needs nothing that could be away for long, and giving it up would strand an order."""
@@ -35,11 +36,24 @@ class Delivery:
     recipient: Recipient
     record: DeliveryRecord
     """How it stands; the same object as in the log."""
+    redriven: bool = False
 
     @property
     def id(self) -> str:
         """Names the delivery in the dead-letter queue."""
         return f"{self.event.id}>{self.recipient.handler}"
+
+    @property
+    def parked_entry(self) -> ParkedDelivery:
+        """How it stands in the dead-letter queue."""
+        return ParkedDelivery(
+            id=self.id,
+            service=self.recipient.subscriber,
+            work=self.recipient.handler,
+            reason=self.record.reason or "",
+            attempts=self.record.attempts or 0,
+            payload=excerpt(self.event),
+        )
 
 
 @workflow.defn(name=BUS)
@@ -90,7 +104,7 @@ class EventBus:
         delivery = self._parked.pop(delivery_id, None)
         if delivery is not None:
             delivery.record.state = DeliveryState.PENDING
-            delivery = replace(delivery, event=delivery.event.redriven())
+            delivery = replace(delivery, event=delivery.event.redriven(), redriven=True)
             self._lanes.setdefault(delivery.recipient.subscriber, deque()).append(delivery)
             self._list_parked()
 
@@ -154,20 +168,21 @@ class EventBus:
         except ActivityError as error:
             if was_cancelled(error):
                 return False
-            await self._give_up(delivery, reason_of(error), superseded=is_superseded(error))
+            await self._give_up(delivery, reason_of(error), attempts_of(error), superseded=is_superseded(error))
         except ValidationError as error:  # the handler is a subscriber's, and may answer what is no reaction
-            await self._give_up(delivery, f"the handler's answer is no reaction: {error.errors()[0]['msg']}")
+            await self._give_up(delivery, f"the handler's answer is no reaction: {error.errors()[0]['msg']}", 1)
         else:
             delivery.record.state = DeliveryState.HANDLED
             for routed in reaction.events:
                 self._append(routed)
         finally:
             self._under_way.pop(recipient.subscriber, None)
+        delivery.record.redrives += delivery.redriven
         return True
 
-    async def _give_up(self, delivery: Delivery, reason: str, *, superseded: bool = False) -> None:
+    async def _give_up(self, delivery: Delivery, reason: str, attempts: int, *, superseded: bool = False) -> None:
         record, recipient = delivery.record, delivery.recipient
-        record.reason = reason
+        record.reason, record.attempts = reason, attempts
         if superseded:
             record.state = DeliveryState.SUPERSEDED
         elif recipient.failure_event is None:
@@ -239,3 +254,4 @@ class EventBus:
         if parked != self._listed:
             self._listed = parked
             workflow.upsert_search_attributes([PARKED.value_set(parked)])
+        workflow.upsert_memo(memo_of(delivery.parked_entry for delivery in self._parked.values()))

@@ -5,7 +5,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, RetryState, i
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 with workflow.unsafe.imports_passed_through():
-    from runtime.errors import SupersededError
+    from runtime.errors import ATTEMPT, SupersededError
 
 _LONGEST_REASON = 500
 """It becomes part of the log, which has to stay small."""
@@ -19,6 +19,16 @@ def is_superseded(error: ActivityError) -> bool:
 def was_cancelled(error: ActivityError) -> bool:
     """Whether the activity was called off, which is no failure of it; also between two attempts."""
     return is_cancelled_exception(error) or error.retry_state is RetryState.CANCEL_REQUESTED
+
+
+def attempts_of(error: ActivityError) -> int:
+    """How often the activity was tried; 0 where no worker ever took it. Our workers tell it with each failure."""
+    cause = error.cause
+    failure = cause.cause if isinstance(cause, ActivityTimeoutError) else cause
+    if isinstance(failure, ApplicationError) and failure.details and isinstance(failure.details[0], dict):
+        attempt = failure.details[0].get(ATTEMPT)
+        return attempt if isinstance(attempt, int) else 0
+    return 0
 
 
 def reason_of(error: ActivityError) -> str:

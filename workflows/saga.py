@@ -10,10 +10,11 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from events.log import OrderState
+    from events.parked import ParkedDelivery, excerpt, memo_of
     from orders.model import Placement
     from runtime.search import PARKED
     from services.service import Cancellation, Step
-    from workflows.failures import is_superseded, reason_of, was_cancelled
+    from workflows.failures import attempts_of, is_superseded, reason_of, was_cancelled
 
 
 class StepFailedError(Exception):
@@ -41,12 +42,14 @@ class SagaOutcome(BaseModel):
     """The parked steps, or the compensations that gave up."""
     reason: str | None
     """Why the order was cancelled."""
+    redriven: list[str]
+    """Services whose parked step was tried once more, each when the outcome of that was known."""
 
 
 @dataclass(frozen=True)
 class _ParkedStep:
     step: Step
-    reason: str
+    entry: ParkedDelivery
 
 
 class Saga:
@@ -58,6 +61,7 @@ class Saga:
         self._parked: dict[str, _ParkedStep] = {}
         self._listed: list[str] = []
         self._redrives: list[str] = []
+        self._redriven: list[str] = []
         self._done: list[str] = []
         self._compensated: list[str] = []
         self._failed_compensations: list[GivenUp] = []
@@ -92,6 +96,7 @@ class Saga:
             parked = self._parked.pop(self._redrives.pop(0), None)
             if parked is not None:
                 await self.in_parallel([self._attempt(parked.step, self._placement.redriven())])
+                self._redriven.append(parked.step.service.name)
                 self._list_parked()
         self._state = OrderState.COMPLETED
 
@@ -143,7 +148,7 @@ class Saga:
     def outcome(self) -> SagaOutcome:
         """How the order stands."""
         parked = [
-            GivenUp(service=service, activity=parked.step.activity, reason=parked.reason)
+            GivenUp(service=service, activity=parked.step.activity, reason=parked.entry.reason)
             for service, parked in self._parked.items()
         ]
         return SagaOutcome(
@@ -153,6 +158,7 @@ class Saga:
             compensated=self._compensated,
             given_up=parked or self._failed_compensations,
             reason=self._cancelled_because,
+            redriven=self._redriven,
         )
 
     async def _attempt(self, step: Step, placement: Placement) -> None:
@@ -166,7 +172,16 @@ class Saga:
                 return
             if step.service.critical:
                 raise StepFailedError(f"{step.service.name} gave up: {reason_of(error)}") from error
-            self._parked[step.service.name] = _ParkedStep(step, reason_of(error))
+            service = step.service.name
+            entry = ParkedDelivery(
+                id=service,
+                service=service,
+                work=step.activity,
+                reason=reason_of(error),
+                attempts=attempts_of(error),
+                payload=excerpt(placement),
+            )
+            self._parked[service] = _ParkedStep(step, entry)
             self._list_parked()
 
     async def _run(self, step: Step, work: Placement | Cancellation) -> None:
@@ -184,3 +199,4 @@ class Saga:
         if parked != self._listed:  # each upsert is an Action
             self._listed = parked
             workflow.upsert_search_attributes([PARKED.value_set(parked)])
+            workflow.upsert_memo(memo_of(step.entry for step in self._parked.values()))
