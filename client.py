@@ -14,8 +14,10 @@ from faults.dice import Dice
 from faults.plan import load_plan, plan_names
 from hosting.composition import check_settings
 from lab import commands
+from lab.chaos import ChaosPlan
 from lab.console import check_writable
 from lab.demo import DemoPlan
+from lab.killing import TARGETS
 from lab.replay import histories_in
 from orders.loader import load_orders, read_order
 from orders.model import STYLES, Order, Style
@@ -175,6 +177,42 @@ def demo(
     _run(commands.demo(settings, plan, tuned=not untuned, json=json))
 
 
+@app.command("chaos")
+def break_things(
+    orders: Annotated[int, typer.Option(help="How many orders, each through both styles.")] = 300,
+    kill: Annotated[str | None, typer.Option(help=f"What to kill: {', '.join(TARGETS)}, or all in turn.")] = None,
+    every: Annotated[float, typer.Option(help="Seconds between two kills.")] = 5,
+    down: Annotated[
+        str | None, typer.Option(metavar="SERVICE", help="Instead: a service away for half of the orders, then back.")
+    ] = None,
+    faults: Faults = None,
+    seed: Seed = 7,
+    json: Json = None,
+    data: Data = None,
+) -> None:
+    """Kill real processes while orders flow through both styles, then audit; exit 1 if anything was lost or doubled."""
+    _at_least_one("--orders", orders)
+    if every <= 0:
+        raise InputError(f"--every must be more than 0 seconds, not {every}")
+    if kill is not None and down is not None:
+        raise InputError("--kill and --down are two different runs: give one of them")
+    targets = () if down is not None else _targets(kill or "all")
+    if down is not None and down not in ACTIONS:
+        raise InputError(f"unknown service {down!r}; take one of: {', '.join(ACTIONS)}")
+    plan = ChaosPlan.now(
+        orders, targets, every, seed, faults=None if faults is None else load_plan(faults, ACTIONS), down=down
+    )
+    check_writable(json)
+    _run(commands.chaos(_settings(data), plan, json))
+
+
+@app.command("audit")
+def audit_everything(json: Json = None, data: Data = None) -> None:
+    """Check the guarantees over all orders, from databases, mails and histories; exit 1 if one was broken."""
+    check_writable(json)
+    _run(commands.audit_all(_settings(data), json))
+
+
 def _settings(data: Path | None) -> Settings:
     return check_settings(Settings.at(data))
 
@@ -186,6 +224,14 @@ def _styles(text: str) -> tuple[Style, ...]:
         if text == style:
             return (style,)
     raise InputError(f"unknown style {text!r}; take one of: {', '.join(STYLES)}, both")
+
+
+def _targets(text: str) -> tuple[str, ...]:
+    if text == "all":
+        return TARGETS
+    if text not in TARGETS:
+        raise InputError(f"unknown target {text!r}; take one of: {', '.join(TARGETS)}, all")
+    return (text,)
 
 
 def _order(what: str) -> Order:

@@ -14,6 +14,8 @@ from events.envelope import Event
 from events.reading import log_of
 from faults.dice import Dice
 from lab import show
+from lab.audit import audit
+from lab.chaos import ChaosPlan, run_chaos, verdict
 from lab.console import PROGRESS, RESULTS, announce, write_json
 from lab.dead_letters import DeadLetter, Redriven, chosen, parked, redrive
 from lab.demo import DemoPlan, run_demo
@@ -21,6 +23,7 @@ from lab.effects import all_effects
 from lab.measure import Timing
 from lab.placing import Placed, Placer, workflow_id
 from lab.replay import histories_of, replay
+from lab.report import Kill
 from lab.running import for_this_command, whole_lab
 from lab.status import OrderStatus, end_of, recent, status_of
 from orders.loader import load_orders
@@ -294,6 +297,47 @@ def _progress(total: int, ended: list[Timing]) -> Iterator[Callable[[Timing], No
                 announce(f"{count} of {total} orders have ended")
 
         yield on_order
+
+
+async def chaos(settings: Settings, plan: ChaosPlan, json: Path | None) -> None:
+    """Break things while orders flow, and tell what came of it.
+
+    Raises:
+        OrderlabError: the run is not a pass.
+    """
+
+    def told(kill: Kill) -> None:
+        announce(f"killed {kill.target} ({kill.process}) with {kill.in_flight} orders in flight")
+
+    async with whole_lab(settings) as (session, children):
+        ended: list[Timing] = []
+        with _progress(2 * plan.orders, ended) as on_order:
+            result = await run_chaos(
+                session, children, settings, load_orders(SHIPPED_ORDERS), plan, on_order=on_order, on_kill=told
+            )
+    if json is not None:
+        write_json(json, result)
+    if str(json) != "-":
+        RESULTS.print(show.chaos(result))
+    faults = verdict(result, plan)
+    if faults:
+        raise OrderlabError("; ".join(faults))
+
+
+async def audit_all(settings: Settings, json: Path | None) -> None:
+    """Check the guarantees over all that was run here.
+
+    Raises:
+        OrderlabError: one was broken.
+    """
+    async with for_this_command(settings, ()) as (session, _):
+        result = await audit(session.client, settings, session.lab)
+    if json is not None:
+        write_json(json, result)
+    if str(json) != "-":
+        RESULTS.print(show.audit(result))
+    if result.violations:
+        raise OrderlabError(f"{len(result.violations)} violations of the guarantees")
 
 
 async def _until_interrupted() -> None:

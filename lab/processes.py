@@ -55,6 +55,8 @@ class Child:
     address: str | None = None
     """Where it listens."""
     pause_s: float = 0
+    held: bool = False
+    """Not to be restarted for now."""
     process: ForkServerProcess = field(init=False)
     started: float = field(init=False)
 
@@ -69,6 +71,10 @@ class Child:
         self.process = _FORKS.Process(target=_apart, args=(self.job, self.arguments, self.log), name=self.name)
         self.process.start()
         self.started = asyncio.get_running_loop().time()
+
+    def kill(self) -> None:
+        """End it by SIGKILL, as a crash would."""
+        self.process.kill()
 
     def end(self) -> None:
         """Let it finish what is under way, for a while."""
@@ -147,10 +153,11 @@ async def _keep_running(children: list[Child], announce: Callable[[str], None]) 
         for child in children:
             code = child.process.exitcode
             lived_s = loop.time() - child.started
-            if code is None or lived_s < child.pause_s:
+            if code is None or child.held or lived_s < child.pause_s:
                 continue
             announce(f"{child.name} (pid {child.pid}) ended with {code}; restarting it (log: {child.log})")
-            child.pause_s = 0 if lived_s > _LIVES_S else min(_LONGEST_PAUSE_S, child.pause_s * 2 + 0.5)
+            killed = code < 0  # from outside: it has no fault of its own that would end the next one, too
+            child.pause_s = 0 if killed or lived_s > _LIVES_S else min(_LONGEST_PAUSE_S, child.pause_s * 2 + 0.5)
             child.start()
 
 

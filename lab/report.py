@@ -2,10 +2,12 @@
 
 import statistics
 from collections.abc import Sequence
+from datetime import datetime
 
 from pydantic import BaseModel
 
 from faults.plan import FaultPlan
+from lab.audit import AuditReport
 from lab.parity import Parity
 from orders.model import Style
 
@@ -69,6 +71,32 @@ class ServerReport(BaseModel):
     database: str
 
 
+class Kill(BaseModel):
+    """A process that was killed while orders were in flight."""
+
+    target: str
+    """`worker`, `bus` or `server`."""
+    process: str
+    """Which one, such as `shipping`."""
+    at: datetime
+    in_flight: int
+    """Orders under way at that moment, in both styles."""
+    next_end_s: float | None = None
+    """Until the next order ended."""
+    all_ended_s: float | None = None
+    """Until all orders had ended that were in flight at that moment."""
+
+
+class Down(BaseModel):
+    """One service away for a whole run, and then back."""
+
+    service: str
+    reaction_ratio: dict[Style, dict[str, float | None]]
+    """Style to every other service: median reaction while it was away, divided by that before."""
+    caught_up_s: float | None
+    """From its return until the last order had ended."""
+
+
 class Links(BaseModel):
     """Where to look at one order in both styles; null where the UI's address is not known."""
 
@@ -91,8 +119,9 @@ class Report(BaseModel):
     references: None = None
     ratios: dict[str, Ratio]
     parity: Parity
-    audit: None = None
-    kills: None = None
+    audit: AuditReport | None = None
+    kills: list[Kill] | None = None
+    down: Down | None = None
     links: Links
     unfinished: list[str]
     """Workflow ids of orders that did not end in a legal state."""

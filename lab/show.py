@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from events.log import EventLog
+from lab.audit import AuditReport
 from lab.dead_letters import DeadLetter
 from lab.report import Percentiles, Ratio, Report
 from lab.status import OrderStatus
@@ -115,6 +116,46 @@ def orders(statuses: Sequence[OrderStatus]) -> RenderableType:
     return table
 
 
+def chaos(result: Report) -> RenderableType:
+    """What was killed, how long recovering took, and what the auditor says."""
+    parts: list[RenderableType] = []
+    if result.kills:
+        table = Table(title="Kills, with orders in flight; times in s", title_justify="left")
+        for column in ("target", "kills", "in flight", "until the next order ended", "until all in flight had ended"):
+            table.add_column(column, justify="left" if column == "target" else "right")
+        for target in dict.fromkeys(kill.target for kill in result.kills):
+            kills = [kill for kill in result.kills if kill.target == target]
+            table.add_row(
+                target,
+                str(len(kills)),
+                _range([kill.in_flight for kill in kills]),
+                _range([kill.next_end_s for kill in kills]),
+                _range([kill.all_ended_s for kill in kills]),
+            )
+        parts.append(table)
+    if result.down is not None:
+        for style, ratios in result.down.reaction_ratio.items():
+            others = ", ".join(f"{name} {_number(ratio)}" for name, ratio in ratios.items())
+            parts.append(Text(f"{style}: reaction of the others without {result.down.service} / with it: {others}"))
+        parts.append(Text(f"{result.down.service} had caught up {_number(result.down.caught_up_s)} s after its return"))
+    states = {
+        style: ", ".join(f"{n} {s}" for s, n in sorted(r.end_states.items())) for style, r in result.styles.items()
+    }
+    parts += [Text(f"{style}: {told}; {result.styles[style].retries} retries") for style, told in states.items()]
+    if result.audit is not None:
+        parts.append(audit(result.audit))
+    return Group(*parts, parity(result), *_unfinished(result))
+
+
+def audit(result: AuditReport) -> RenderableType:
+    """What the auditor found."""
+    if not result.violations:
+        return Text(f"Audit: {result.checked} orders checked, no guarantee was broken.", "green")
+    lines = [f"AUDIT: {len(result.violations)} violations in {result.checked} orders:"]
+    lines += [f"  guarantee {v.guarantee}, {v.style or ''} {v.order_id}: {v.what}" for v in result.violations[:20]]
+    return Text("\n".join(lines), "bold red")
+
+
 def dead_letters(letters: Sequence[DeadLetter]) -> RenderableType:
     """What is parked."""
     if not letters:
@@ -157,6 +198,11 @@ def effects(records: Sequence[EffectRecord]) -> RenderableType:
 
 def _times(times: Percentiles | None) -> str:
     return "-" if times is None else f"{times.p50:,.1f} / {times.p95:,.1f}"
+
+
+def _range(values: Sequence[float | None]) -> str:
+    known = sorted(value for value in values if value is not None)
+    return f"{_number(known[0])} - {_number(known[-1])}" if known else "-"
 
 
 def _number(value: float | None) -> str:

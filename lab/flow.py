@@ -1,0 +1,92 @@
+"""A steady flow of orders through both styles, which goes on whatever is killed meanwhile."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from events.log import OrderState
+from lab.measure import Timing
+from lab.placing import Placed, Placer
+from lab.status import end_of
+from orders.model import STYLES, Order, Style
+
+PATIENCE_S = 120
+"""How long orders may take to end after the last was placed."""
+
+_PAUSE_S = 0.2
+_LOOK_EVERY_S = 1.0
+
+
+@dataclass
+class Flow:
+    """Orders on their way."""
+
+    client: Client
+    placer: Placer
+    on_order: Callable[[Timing], None]
+    """Is told of each order's end, in each style."""
+    ended: list[Timing] = field(default_factory=list)
+    _under_way: dict[tuple[Style, str], asyncio.Task[None]] = field(default_factory=dict)
+
+    @property
+    def in_flight(self) -> frozenset[tuple[Style, str]]:
+        """The orders that have been placed, or are just being placed, and have not ended."""
+        return frozenset(self._under_way)
+
+    async def place(self, orders: Sequence[Order], pace_per_s: float) -> None:
+        """Place orders in both styles, at a steady pace, and follow each to its end in the background.
+
+        Args:
+            orders: each goes through both styles.
+            pace_per_s: placements a second, of both styles together.
+        """
+        started = time.monotonic()
+        for number, order in enumerate(orders):
+            for which, style in enumerate(STYLES if number % 2 == 0 else STYLES[::-1]):
+                due = started + (2 * number + which) / pace_per_s
+                await asyncio.sleep(max(0, due - time.monotonic()))
+                self._under_way[style, order.order_id] = asyncio.create_task(self._follow(order, style))
+
+    async def all_ended(self, within_s: float) -> bool:
+        """Wait until every order has ended; tells whether all have in time."""
+        if self._under_way:
+            await asyncio.wait(set(self._under_way.values()), timeout=within_s)
+        return not self._under_way
+
+    def stop(self) -> list[Placed]:
+        """Follow no order any longer; answers those that have not ended."""
+        late = [Placed(style, order_id, known=False) for style, order_id in self._under_way]
+        for task in self._under_way.values():
+            task.cancel()
+        return late
+
+    async def _follow(self, order: Order, style: Style) -> None:
+        called_us = time.time_ns() // 1_000
+        called = time.perf_counter()
+        placed = await self._place(order, style)
+        acknowledged = time.perf_counter()
+        state, detail = await self._end(placed)
+        ended = time.perf_counter()
+        timing = Timing(placed, called_us, (acknowledged - called) * 1e3, (ended - called) * 1e3, state, detail)
+        del self._under_way[style, order.order_id]
+        self.ended.append(timing)
+        self.on_order(timing)
+
+    async def _place(self, order: Order, style: Style) -> Placed:
+        """Place an order, again and again while there is no server: the same order twice is one order."""
+        while True:
+            try:
+                return await self.placer.place(order, style)
+            except RPCError:
+                await asyncio.sleep(_PAUSE_S)
+
+    async def _end(self, placed: Placed) -> tuple[OrderState | None, str | None]:
+        while True:
+            try:
+                return await end_of(self.client, placed, look_every_s=_LOOK_EVERY_S)
+            except RPCError:
+                await asyncio.sleep(_PAUSE_S)
