@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from faults.plan import FaultPlan, LogNormal
+from faults.plan import FaultPlan
 
 
 class TransientFaultError(Exception):
@@ -99,8 +99,9 @@ class Dice(BaseModel):
             # 53 bits, as many as a float holds exactly; the half keeps both ends out
             return ((int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 11) + 0.5) / 2**53
 
-        slow = faults.service_time
-        service_time_ms = slow.at(drawn("service_time")) if isinstance(slow, LogNormal) else slow or 0
+        service_time_ms = faults.service_time_ms
+        if faults.service_time is not None:
+            service_time_ms += faults.service_time.at(drawn("service_time"))
         return Throw(
             service_time_s=service_time_ms / 1e3,
             late_s=faults.late_ms / 1e3 if drawn("late") < faults.late else 0,

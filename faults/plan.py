@@ -43,8 +43,10 @@ class ActionFaults(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    service_time: Milliseconds | LogNormal | None = None
-    """How long the service takes, on every attempt: constant in ms, or drawn."""
+    service_time_ms: Milliseconds = 0
+    """How long the service takes, on every attempt."""
+    service_time: LogNormal | None = None
+    """How much longer it takes, drawn per order."""
     transient: Share = 0
     """Fails before the effect, at the first `transient_attempts` attempts."""
     transient_attempts: Annotated[int, Field(ge=1, le=1_000)] = 2

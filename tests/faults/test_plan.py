@@ -1,0 +1,149 @@
+"""Fault plans: those that ship, and a person's own."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faults.dice import Dice, Throw
+from faults.plan import FaultPlan, LogNormal, load_plan, plan_names
+from runtime.errors import InputError
+from services.order_placed import ACTIONS, UNDONE_BY
+
+ORDERS = [str(number) for number in range(2_000)]
+CRITICAL = ("shipment.created", "invoice.issued")
+FORWARD = [(service, effect) for service, effects in UNDONE_BY.items() for effect in effects]
+
+
+def throws(plan: str, orders: list[str], seed: int = 7) -> dict[str, list[Throw]]:
+    """What befalls the forward effects of these orders."""
+    dice = Dice(plan=load_plan(plan, ACTIONS), seed=seed)
+    return {order: [dice.throw(order, service, effect) for service, effect in FORWARD] for order in orders}
+
+
+def test_the_shipped_plans_can_all_be_used() -> None:
+    assert plan_names() == ["calm", "flaky", "hostile", "outage", "poison"]
+    for name in plan_names():
+        assert load_plan(name, ACTIONS).name == name
+
+
+def test_nothing_befalls_anyone_when_it_is_calm() -> None:
+    assert {throw for order in throws("calm", ORDERS[:50]).values() for throw in order} == {Throw()}
+
+
+def test_in_a_hostile_run_every_kind_occurs_a_fifth_of_the_orders_is_hit_and_a_twentieth_is_cancelled() -> None:
+    thrown = throws("hostile", ORDERS)
+
+    def hit(throw: Throw) -> bool:
+        return any(
+            (
+                throw.transient_attempts,
+                throw.late_s,
+                throw.permanent,
+                throw.permanent_after,
+                throw.ack_lost,
+                throw.twice,
+            )
+        )
+
+    def cancels(order: list[Throw]) -> bool:
+        return any(
+            throw.permanent or throw.permanent_after
+            for (_, effect), throw in zip(FORWARD, order, strict=True)
+            if effect in CRITICAL
+        )
+
+    everything = [throw for order in thrown.values() for throw in order]
+    assert all(any(getattr(throw, kind) for throw in everything) for kind in Throw.__dataclass_fields__)
+    assert sum(any(hit(throw) for throw in order) for order in thrown.values()) >= 0.2 * len(ORDERS)
+    assert sum(cancels(order) for order in thrown.values()) >= 0.05 * len(ORDERS)
+
+
+def test_a_share_hits_about_that_share_of_the_orders() -> None:
+    plan = FaultPlan.model_validate(
+        {"name": "third", "services": {"shipping": {"shipment.created": {"transient": 0.3}}}}
+    )
+    dice = Dice(plan=plan, seed=1)
+
+    hit = sum(bool(dice.throw(order, "shipping", "shipment.created").transient_attempts) for order in ORDERS)
+
+    assert 0.27 * len(ORDERS) < hit < 0.33 * len(ORDERS)
+
+
+@given(st.integers(), st.text(min_size=1, max_size=20), st.sampled_from(FORWARD))
+def test_the_same_order_meets_the_same_fate_in_every_run_of_a_seed(
+    seed: int, order: str, action: tuple[str, str]
+) -> None:
+    plan = load_plan("hostile", ACTIONS)
+
+    first = Dice(plan=plan, seed=seed, label=".first-run").throw(f"{order}.first-run", *action)
+    again = Dice(plan=plan, seed=seed, label=".second").throw(f"{order}.second", *action)
+
+    assert first == again
+
+
+def test_another_seed_hits_others() -> None:
+    assert throws("hostile", ORDERS[:100], seed=1) != throws("hostile", ORDERS[:100], seed=2)
+
+
+def test_dice_come_through_json_as_they_were() -> None:
+    dice = Dice(plan=load_plan("hostile", ACTIONS), seed=3, label=".x")
+
+    assert Dice.model_validate_json(dice.model_dump_json(exclude_defaults=True)) == dice
+
+
+@given(st.floats(0.1, 1_000), st.floats(1, 50))
+def test_a_drawn_service_time_has_the_percentiles_that_were_asked_for(p50_ms: float, spread: float) -> None:
+    times = LogNormal(p50_ms=p50_ms, p99_ms=p50_ms * spread)
+
+    assert times.at(0.5) == pytest.approx(p50_ms)
+    assert times.at(0.99) == pytest.approx(p50_ms * spread)
+
+
+def shipping(**faults: object) -> dict[str, object]:
+    return {"name": "mine", "services": {"shipping": {"shipment.created": faults}}}
+
+
+@pytest.mark.parametrize(
+    ("plan", "names"),
+    [
+        (shipping(transient=1.1), "transient"),
+        (shipping(permanent=-0.1), "permanent"),
+        (shipping(colour=1), "colour"),
+        (shipping(service_time={"p50_ms": 10, "p99_ms": 5}), "p99_ms"),
+        (shipping(late_ms=-1), "late_ms"),
+        ({"name": "mine", "services": {"shiping": {}}}, "shiping"),
+        ({"name": "mine", "services": {"shipping": {"invoice.issued": {}}}}, "invoice.issued"),
+        ({"services": {}}, "name"),
+        ([], "mine.json"),
+    ],
+)
+def test_a_plan_that_can_t_be_used_is_refused_by_the_place(tmp_path: Path, plan: object, names: str) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(plan))
+
+    with pytest.raises(InputError, match=names):
+        load_plan(str(file), ACTIONS)
+
+
+@pytest.mark.parametrize("content", ["{", None], ids=["not json", "missing"])
+def test_a_plan_that_is_none_is_refused(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "mine.json"
+    if content is not None:
+        file.write_text(content)
+
+    with pytest.raises(InputError, match=r"mine\.json"):
+        load_plan(str(file), ACTIONS)
+
+
+def test_a_person_s_own_plan_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(shipping(service_time={"p50_ms": 80, "p99_ms": 400}, transient=0.01)))
+
+    of: Callable[[str, str], object] = load_plan(str(file), ACTIONS).of
+
+    assert of("shipping", "shipment.created") is not None
+    assert of("shipping", "shipment.cancelled") is None
