@@ -27,9 +27,10 @@ check: $(READY)
 histories: setup
 	$(VENV)/bin/python -m tests.record_histories
 
-# Writes the JSON Schema of every event type anew.
+# Writes what docs/ says of the events anew: the JSON Schema of every type, and who hears of what.
 schemas: $(READY)
 	$(VENV)/bin/python -m lab.schemas
+	$(VENV)/bin/python -m lab.event_table
 
 # Resolves the dependencies anew and pins them.
 lock: $(READY)

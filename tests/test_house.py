@@ -8,6 +8,7 @@ import pytest
 
 from events.catalogue import CATALOGUE
 from events.edge import order_placed
+from lab.event_table import PAGE, table
 from lab.schemas import DIRECTORY, schemas
 from orders.loader import load_orders, read_order
 from runtime.settings import PROJECT, SHIPPED_ORDERS
@@ -33,6 +34,10 @@ def test_the_published_schemas_are_those_of_the_catalogue() -> None:
 
     assert written == schemas(), "run `make schemas`"
     assert len(written) == len(CATALOGUE)
+
+
+async def test_the_table_of_the_choreography_is_that_of_the_code() -> None:
+    assert PAGE.read_text(encoding="utf-8") == await table(), "run `make schemas`"
 
 
 def test_a_real_order_fits_its_published_schema_and_a_broken_one_does_not() -> None:
