@@ -1,0 +1,162 @@
+"""The audit: reads everything, then holds the guarantees against it."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from temporalio.client import Client
+
+from lab.audit.databases import Books, read_books
+from lab.audit.endings import ending_violations
+from lab.audit.figures import book_violations
+from lab.audit.history import Run
+from lab.audit.mails import Mailbox, read_mails
+from lab.audit.once import effect_violations
+from lab.audit.orders import PlacedOrder, placed_order
+from lab.audit.parity import parity_violations
+from lab.audit.report import EVERYTHING, AuditReport, Style, Violation
+from lab.audit.scenario import STYLES, Key
+from lab.audit.sequence import sequence_violations
+from lab.audit.temporal import RunIds, TemporalReader
+from runtime.settings import Settings
+
+_LOOKS = 3
+"""How often to look for orders that the list of workflows does not have yet; more may come all the time."""
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """All that there is to judge."""
+
+    orders: dict[Key, PlacedOrder]
+    rehearsals: set[Key]
+    aside: set[Key]
+    """Not to be judged: placed a moment ago, or so long ago that the server has forgotten it."""
+    books: Books
+    mailbox: Mailbox | None
+
+
+async def audit(
+    client: Client, settings: Settings, lab: str, *, order_ids: Collection[str] | None = None, parity: bool = True
+) -> AuditReport:
+    """Check guarantees 1 to 4 over all orders, or over some.
+
+    An order that has not ended is given a few seconds to do so, and is a violation then. Numbering and dashboard are
+    always checked over all that the databases hold; no single order explains them.
+
+    Args:
+        client: of the Temporal server that the lab runs on; others may use it, too.
+        settings: where the services' databases and the mails are.
+        lab: suffix of the task queues.
+        order_ids: only these orders; each of them must have been placed, in one style at least.
+        parity: whether orders that were placed in both styles must have ended alike.
+
+    Returns:
+        The violations, sorted by order.
+
+    Raises:
+        InputError: a database can't be read.
+        RPCError: the server does not answer.
+    """
+    wanted = None if order_ids is None else frozenset(order_ids)
+    evidence = await _gather(TemporalReader(client, lab), settings, wanted)
+    found = await asyncio.to_thread(lambda: list(_judge(evidence, wanted, parity=parity)))
+    return AuditReport(
+        checked=len(evidence.orders),
+        violations=sorted(found, key=lambda one: (one.order_id, one.style or "", one.guarantee, one.what)),
+    )
+
+
+async def _gather(reader: TemporalReader, settings: Settings, wanted: frozenset[str] | None) -> _Evidence:
+    """Read histories first and databases after them: what a history tells as done has been committed by then."""
+    read: dict[Key, tuple[Run, ...]] = {}
+    listed = await reader.listed()
+    due: RunIds = {key: listed[key] for key in listed if _is_wanted(key.order_id, wanted)}
+    looks_left = _LOOKS
+    while True:
+        read |= await reader.read(due)
+        mailbox = await asyncio.to_thread(read_mails, settings)
+        books = await asyncio.to_thread(read_books, settings)
+        forgotten = _older_than(await reader.remembers_since_us(), books)
+        due = await _latest_runs(reader, _traces(books, mailbox, wanted) - set(read) - forgotten)
+        looks_left -= 1
+        if not due or not looks_left:
+            break
+    placed = [order for key, runs in read.items() if (order := placed_order(key, runs)) is not None]
+    return _Evidence(
+        orders={order.key: order for order in placed if not order.rehearsal},
+        rehearsals={order.key for order in placed if order.rehearsal},
+        aside=forgotten | set(due),
+        books=books,
+        mailbox=mailbox,
+    )
+
+
+def _traces(books: Books, mailbox: Mailbox | None, wanted: frozenset[str] | None) -> set[Key]:
+    """The orders that were asked for, or that there is anything stored about."""
+    found = books.keys() | {Key(style, order_id) for style in STYLES for order_id in wanted or ()}
+    for mail in mailbox.unexplained(books) if mailbox else ():
+        if mail.style is not None:
+            found.add(Key(mail.style, mail.order_id))
+    return {key for key in found if _is_wanted(key.order_id, wanted)}
+
+
+def _older_than(since_us: int, books: Books) -> set[Key]:
+    """The orders whose last effect was before this time."""
+    latest: dict[Key, int] = defaultdict(int)
+    for row in books.all("effects"):
+        key = Key(row["style"], row["order_id"])
+        latest[key] = max(latest[key], row["at_us"])
+    return {key for key, at_us in latest.items() if at_us < since_us}
+
+
+async def _latest_runs(reader: TemporalReader, keys: set[Key]) -> dict[Key, list[str]]:
+    found = await asyncio.gather(*(reader.latest_run(key) for key in keys))
+    return {key: [run_id] for key, run_id in zip(keys, found, strict=True) if run_id is not None}
+
+
+def _judge(evidence: _Evidence, wanted: frozenset[str] | None, *, parity: bool) -> Iterator[Violation]:
+    books, orders = evidence.books, evidence.orders
+    for key, order in orders.items():
+        yield from _violations(key, 1, effect_violations(key, order.content, books, evidence.mailbox))
+        yield from _violations(key, 2, ending_violations(order, books))
+        if key.style == "choreography":
+            yield from _violations(key, 4, sequence_violations(order.runs))
+    if parity:
+        for order_id in {key.order_id for key in orders}:
+            if all(Key(style, order_id) in orders for style in STYLES):
+                yield from _about(order_id, None, 3, parity_violations(order_id, books))
+    yield from _unexplained(evidence, wanted)
+    yield from _about(EVERYTHING, None, 1, book_violations(books))
+
+
+def _unexplained(evidence: _Evidence, wanted: frozenset[str] | None) -> Iterator[Violation]:
+    """What there is that no order explains, and orders that there are not."""
+    explained = evidence.orders.keys() | evidence.aside
+    for key in evidence.books.keys() - explained:
+        if _is_wanted(key.order_id, wanted):
+            why = "it was a rehearsal" if key in evidence.rehearsals else "no such order was placed"
+            effects = ", ".join(sorted(evidence.books.effects(key))) or "rows of its own"
+            yield from _violations(key, 1, [f"{effects} in the databases, but {why}"])
+    for mail in evidence.mailbox.unexplained(evidence.books) if evidence.mailbox else ():
+        is_aside = mail.style is not None and Key(mail.style, mail.order_id) in evidence.aside
+        if _is_wanted(mail.order_id, wanted) and not is_aside:
+            what = f"a mail to {mail.to} that marketing has no note of: {mail.message_id}"
+            yield from _about(mail.order_id, mail.style, 1, [what])
+    found = {key.order_id for key in explained | evidence.rehearsals}
+    for order_id in (wanted or frozenset()) - found:
+        yield from _about(order_id, None, 2, ["it was placed in neither style"])
+
+
+def _violations(key: Key, guarantee: int, found: Iterable[str]) -> Iterator[Violation]:
+    return _about(key.order_id, key.style, guarantee, found)
+
+
+def _about(order_id: str, style: Style | None, guarantee: int, found: Iterable[str]) -> Iterator[Violation]:
+    for what in found:
+        yield Violation(order_id=order_id, style=style, guarantee=guarantee, what=what)
+
+
+def _is_wanted(order_id: str, wanted: frozenset[str] | None) -> bool:
+    return wanted is None or order_id in wanted

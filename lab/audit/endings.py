@@ -1,0 +1,100 @@
+"""Guarantee 2: an order ends completed, cancelled, parked or in need of attention, and nowhere in between."""
+
+from collections.abc import Iterator
+
+from lab.audit.databases import Books
+from lab.audit.once import expected_effects
+from lab.audit.orders import PlacedOrder
+from lab.audit.scenario import SERVICE_OF, UNDO_OF
+
+
+def ending_violations(order: PlacedOrder, books: Books) -> list[str]:
+    """What is wrong with how an order stands.
+
+    How it stands is read from the databases. Then Temporal has to agree: its workflow is closed, or open with what is
+    parked named; and a compensation gave up only where the history says so.
+
+    Args:
+        order: must have had its time to come to an end.
+        books: the services' databases, read after the order's histories.
+    """
+    closed = order.last.closed
+    may_close = {"completed", "cancelled"} if order.key.style == "saga" else {"completed"}
+    if closed is not None and closed not in may_close:
+        return [f"its workflow {closed if closed == 'failed' else f'was {closed}'}"]
+    if closed is None and (order.last.under_way or not order.last.parked):
+        waits = ", ".join(order.last.under_way) or "nothing"
+        return [f"stuck: its workflow is open with {waits} under way and {_names(order.last.parked)} parked"]
+    standing = _Standing(order, books)
+    found = [*standing.what_is_missing(), *standing.what_is_left(), *standing.what_is_not_parked()]
+    claimed, derived = _claimed(order), standing.state()
+    if not found and claimed != derived:
+        found.append(f"its workflow says {claimed}, the databases say {derived}")
+    return found
+
+
+class _Standing:
+    """How an order stands by the databases, and by what the history says of compensations."""
+
+    def __init__(self, order: PlacedOrder, books: Books) -> None:
+        self._order = order
+        done = set(books.effects(order.key))
+        self._missing = expected_effects(order.content, books) - done
+        self._left = {effect for effect, undo in UNDO_OF.items() if effect in done and undo not in done}
+        self._gave_up = order.compensations_given_up()
+        undone = done & set(UNDO_OF.values())
+        # A key is closed where something was to be undone that had never happened.
+        closed = any(row["state"] == "closed" for row in books.of("effects", order.key))
+        never_begun = not done and _claimed(order) == "cancelled"
+        self._is_cancelled = bool(undone or closed or self._gave_up or never_begun)
+
+    def state(self) -> str:
+        if self._is_cancelled:
+            return "attention" if self._gave_up else "cancelled"
+        return "parked" if self._order.last.closed is None else "completed"
+
+    def what_is_missing(self) -> Iterator[str]:
+        if self._is_cancelled:
+            return
+        parked = self._order.last.parked if self._order.last.closed is None else frozenset()
+        for effect in sorted(self._missing):
+            if SERVICE_OF[effect] not in parked:
+                yield f"{effect} never happened, and is not parked"
+
+    def what_is_left(self) -> Iterator[str]:
+        if not self._is_cancelled:
+            return
+        for effect in sorted(self._left):
+            if SERVICE_OF[effect] not in self._gave_up:
+                yield f"{effect} is left of a cancelled order, and no compensation of it gave up"
+
+    def what_is_not_parked(self) -> Iterator[str]:
+        """The dead-letter queue has to name exactly the services whose work was given up.
+
+        Not those of which something is missing: a service may have done its work and failed to say so.
+        """
+        if self._order.key.style == "saga" and self._is_cancelled:  # a saga that compensates parks nothing
+            return
+        listed = self._order.last.parked if self._order.last.closed is None else frozenset()
+        given_up = self._order.given_up_for_now()
+        if listed != given_up:
+            yield f"{_names(given_up)} gave up, but {_names(listed)} is listed as parked"
+
+
+def _claimed(order: PlacedOrder) -> str | None:
+    """How the workflow itself says that the order stands."""
+    run = order.last
+    if order.key.style == "choreography":  # the bus knows nothing of orders: its log says so
+        if order.failed:
+            return "attention" if order.compensations_given_up() else "cancelled"
+        return "completed" if run.closed else "parked"
+    if run.closed == "cancelled":
+        return "cancelled"
+    if run.closed is None:
+        return "parked"
+    state: str | None = run.result.get("state") if isinstance(run.result, dict) else None
+    return state
+
+
+def _names(names: frozenset[str] | set[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"

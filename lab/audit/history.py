@@ -1,0 +1,243 @@
+"""Reads one workflow run from its history, as the server recorded it."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.enums.v1 import EventType as Kind
+from temporalio.api.enums.v1 import RetryState
+from temporalio.api.history.v1 import HistoryEvent
+
+Json: TypeAlias = Any
+
+Outcome = Literal["done", "given up", "superseded", "called off"]
+"""Of one piece of work: `superseded` was refused as the order had been cancelled, `called off` is to be done again."""
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """Who an event goes to."""
+
+    subscriber: str
+    handler: str
+    """Activity type."""
+    parks: bool
+    """Given up, the delivery is parked; otherwise a failure event tells of it."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """An event was put on the bus; whether it is new is for the reader to see."""
+
+    event_id: str
+    type: str
+    data: Json
+    rehearsal: bool
+    recipients: tuple[Recipient, ...]
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A service was given work: an activity was scheduled."""
+
+    task: int
+    """Names the activity within its run."""
+    activity: str
+    """Activity type."""
+    event_id: str | None
+    """The event that was delivered; None where it was none, as in the saga."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A piece of work came to an end."""
+
+    task: int
+    outcome: Outcome
+
+
+Step = Logged | Handed | Ended
+
+CLOSINGS: dict["Kind.ValueType", str] = {
+    Kind.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: "completed",
+    Kind.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: "cancelled",
+    Kind.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW: "continued as new",
+    Kind.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: "failed",
+    Kind.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: "terminated",
+    Kind.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "timed out",
+}
+
+_WORKFLOW_TASKS = {
+    Kind.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+    Kind.EVENT_TYPE_WORKFLOW_TASK_STARTED,
+    Kind.EVENT_TYPE_WORKFLOW_TASK_COMPLETED,
+    Kind.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+    Kind.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One workflow run."""
+
+    start: Json
+    """What it was started with."""
+    steps: tuple[Step, ...]
+    """In the sequence in which the workflow learned of them."""
+    parked: frozenset[str]
+    """What its search attribute names."""
+    closed: str | None
+    """How it closed, in one word or two; None while it is open."""
+    result: Json
+    idle: bool
+    """The workflow has taken note of all that came."""
+    previous_run: str | None
+    """Id of the run that continued as this one."""
+    next_run: str | None
+    """Id of the run that this one continued as."""
+
+    @property
+    def under_way(self) -> list[str]:
+        """What is going on: activity types of the work that was handed out and has not come to an end."""
+        ended = {step.task for step in self.steps if isinstance(step, Ended)}
+        working = [step.activity for step in self.steps if isinstance(step, Handed) and step.task not in ended]
+        return working if self.idle else [*working, "a workflow task"]
+
+    @property
+    def settled(self) -> bool:
+        """Nothing more will happen by itself: it is closed, or open for what is parked and for nothing else."""
+        return self.closed is not None or bool(self.parked and not self.under_way)
+
+
+def read_run(events: Sequence[HistoryEvent]) -> Run:
+    """Read a run from its history.
+
+    Args:
+        events: all of the history, or as much as there is of a run that is open.
+    """
+    reader = _Reader()
+    for event in events:
+        reader.read(event)
+    closing, started = events[-1], events[0].workflow_execution_started_event_attributes
+    return Run(
+        start=_json(started.input),
+        steps=reader.steps(),
+        parked=reader.parked,
+        closed=CLOSINGS.get(closing.event_type),
+        result=_json(closing.workflow_execution_completed_event_attributes.result),
+        idle=reader.idle,
+        previous_run=started.continued_execution_run_id or None,
+        next_run=closing.workflow_execution_continued_as_new_event_attributes.new_execution_run_id or None,
+    )
+
+
+class _Reader:
+    """Puts what a history tells into the sequence in which the workflow learned of it.
+
+    A workflow task is given all that came since the one before: the SDK runs the signals among it first, whatever came
+    first on the server (`activate` in temporalio/worker/_workflow_instance.py), then the results of activities.
+    """
+
+    def __init__(self) -> None:
+        self.parked: frozenset[str] = frozenset()
+        self.idle = False
+        self._steps: list[Step] = []
+        self._signals: list[Step] = []
+        self._results: list[Step] = []
+
+    def steps(self) -> tuple[Step, ...]:
+        """All, those that no workflow task has taken yet last."""
+        return (*self._steps, *self._signals, *self._results)
+
+    def read(self, event: HistoryEvent) -> None:
+        """Take the next event of the history."""
+        kind = event.event_type
+        if kind in _WORKFLOW_TASKS:
+            self.idle = kind == Kind.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+        if kind == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+            signal = event.workflow_execution_signaled_event_attributes
+            if signal.signal_name == "publish":
+                self._signals += _logged([_json(signal.input)])
+        elif kind == Kind.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+            self._steps = [*self.steps()]
+            self._signals, self._results = [], []
+        elif kind == Kind.EVENT_TYPE_MARKER_RECORDED:
+            marker = event.marker_recorded_event_attributes
+            if marker.marker_name == "core_local_activity" and "result" in marker.details:
+                self._steps += _logged([_json(marker.details["result"])])
+        elif kind == Kind.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            work = event.activity_task_scheduled_event_attributes
+            self._steps.append(Handed(event.event_id, work.activity_type.name, _event_id(_json(work.input))))
+        elif kind in {
+            Kind.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
+            Kind.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+        }:
+            self._note_parked(event)
+        else:
+            self._results += _ending(event)
+
+    def _note_parked(self, event: HistoryEvent) -> None:
+        started = event.workflow_execution_started_event_attributes
+        upserted = event.upsert_workflow_search_attributes_event_attributes
+        for attributes in (started.search_attributes, upserted.search_attributes):
+            if "Parked" in attributes.indexed_fields:
+                self.parked = frozenset(_value(attributes.indexed_fields["Parked"]) or ())
+
+
+def _ending(event: HistoryEvent) -> list[Step]:
+    """How an activity ended, then what its answer puts into the log; nothing where the event is of another kind."""
+    if event.event_type == Kind.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+        completed = event.activity_task_completed_event_attributes
+        answer = _json(completed.result)
+        follow_ups = answer.get("events") if isinstance(answer, dict) else None
+        # The bus takes no answer but a reaction; anything else parks the delivery. A saga's steps answer facts.
+        nonsense = not isinstance(answer, dict | None) or not isinstance(follow_ups, list | None)
+        return [
+            Ended(completed.scheduled_event_id, "given up" if nonsense else "done"),
+            *_logged([] if nonsense else follow_ups or []),
+        ]
+    if event.event_type == Kind.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+        failed = event.activity_task_failed_event_attributes
+        outcome: Outcome = "given up"
+        if failed.failure.application_failure_info.type == "SupersededError":
+            outcome = "superseded"
+        elif failed.retry_state == RetryState.RETRY_STATE_CANCEL_REQUESTED:
+            outcome = "called off"
+        return [Ended(failed.scheduled_event_id, outcome)]
+    if event.event_type == Kind.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+        late = event.activity_task_timed_out_event_attributes
+        called_off = late.retry_state == RetryState.RETRY_STATE_CANCEL_REQUESTED
+        return [Ended(late.scheduled_event_id, "called off" if called_off else "given up")]
+    if event.event_type == Kind.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+        return [Ended(event.activity_task_canceled_event_attributes.scheduled_event_id, "called off")]
+    return []
+
+
+def _logged(routed: Iterable[Json]) -> list[Step]:
+    return [
+        Logged(
+            event_id=one["event"]["id"],
+            type=one["event"]["type"],
+            data=one["event"].get("data"),
+            rehearsal=bool(one["event"].get("rehearsal")),
+            recipients=tuple(
+                Recipient(to["subscriber"], to["handler"], parks=to.get("failure_event") is None)
+                for to in one["recipients"]
+            ),
+        )
+        for one in routed
+    ]
+
+
+def _event_id(work: Json) -> str | None:
+    return work.get("id") if isinstance(work, dict) and "specversion" in work else None
+
+
+def _json(payloads: Payloads) -> Json:
+    return _value(payloads.payloads[0]) if payloads.payloads else None
+
+
+def _value(payload: Payload) -> Json:
+    return json.loads(payload.data) if payload.data else None

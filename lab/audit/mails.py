@@ -1,0 +1,82 @@
+"""Reads the mails that the embedded mail server has kept."""
+
+import ipaddress
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from email.parser import BytesHeaderParser
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lab.audit.databases import Books
+from lab.audit.report import Style
+from runtime.settings import Settings
+
+_MESSAGE_ID = re.compile(r"<(?P<style>saga|choreography)\.(?P<order>.+)\.marketing\.(confirmation|cancellation)\.sent@")
+_SUBJECT = re.compile(r"Your order (?P<order>\S+)( was cancelled)?$")
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One mail that was kept."""
+
+    message_id: str
+    to: str
+    style: Style | None
+    """None where the mail does not tell."""
+    order_id: str
+
+
+class Mailbox:
+    """The mails about orders."""
+
+    def __init__(self, mails: Iterable[Mail]) -> None:
+        self._mails: dict[str, list[Mail]] = defaultdict(list)
+        for mail in mails:
+            self._mails[mail.message_id].append(mail)
+
+    def of(self, message_id: str) -> list[Mail]:
+        """The mails of this id, of which there should be one."""
+        return self._mails.get(message_id, [])
+
+    def unexplained(self, books: Books) -> list[Mail]:
+        """Mails that marketing has no note of."""
+        return [
+            mail
+            for message_id, mails in self._mails.items()
+            if not books.where("mails", "message_id", message_id)
+            for mail in mails
+        ]
+
+
+def read_mails(settings: Settings) -> Mailbox | None:
+    """Read the mails; None where they went to a mail server that is not ours to look into."""
+    if settings.smtp_url is not None and not _is_loopback(settings.smtp_url):
+        return None
+    files = sorted(settings.mail_dir.glob("*.eml")) if settings.mail_dir.is_dir() else []
+    return Mailbox(mail for file in files if (mail := _read(file)) is not None)
+
+
+def _read(file: Path) -> Mail | None:
+    """The mail in a file; None where it is about no order."""
+    with file.open("rb") as lines:
+        headers = BytesHeaderParser().parse(lines)
+    message_id = "".join(str(headers.get("Message-ID", "")).split())
+    subject = " ".join(str(headers.get("Subject", "")).split())
+    known, named = _MESSAGE_ID.match(message_id), _SUBJECT.match(subject)
+    about = known or named
+    if about is None:
+        return None
+    style: Style | None = None
+    if known is not None:
+        style = "saga" if known["style"] == "saga" else "choreography"
+    return Mail(message_id, str(headers.get("To", "")).strip(), style, about["order"])
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return False

@@ -1,0 +1,126 @@
+"""Guarantee 1: each effect happened once, and the services' own rows, and the mails, say the same as the ledger."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from lab.audit.databases import Books, Record
+from lab.audit.mails import Mailbox
+from lab.audit.orders import Content
+from lab.audit.scenario import SERVICE_OF, UNDO_OF, Key
+
+
+def expected_effects(content: Content, books: Books) -> set[str]:
+    """What has to happen for an order that is kept: a guest is sent no mail, and only a member leaves the campaign."""
+    expected = set(UNDO_OF)
+    if content.customer_id is None:
+        expected.discard("confirmation.sent")
+    if content.customer_id is None or not books.where("campaign_audience", "customer_id", content.customer_id):
+        expected.discard("campaign.left")
+    return expected
+
+
+def effect_violations(key: Key, content: Content, books: Books, mailbox: Mailbox | None) -> Iterator[str]:
+    """What was done for an order twice, or in one place and not in another.
+
+    Args:
+        key: the order, in one style.
+        content: what was ordered.
+        books: the services' databases.
+        mailbox: the mails that were kept; None where that can't be told.
+    """
+    done = Counter(books.effects(key))
+    for effect, times in done.items():
+        if times > 1:
+            yield f"{effect} is recorded {times} times"
+    for effect in sorted((set(done) & set(SERVICE_OF)) - expected_effects(content, books)):
+        yield f"{effect} is recorded, which this order gives no reason for"
+    for effect, undo in UNDO_OF.items():
+        if undo in done and effect not in done:
+            yield f"{undo} is recorded, but never {effect}"
+    yield from _shipping(key, content, books, done)
+    yield from _invoicing(key, content, books, done)
+    yield from _marketing(key, content, books, done)
+    yield from _mails(key, content, books, mailbox)
+    yield from _analytics(key, content, books, done)
+
+
+def _shipping(key: Key, content: Content, books: Books, done: Counter[str]) -> Iterator[str]:
+    shipments = books.of("shipments", key)
+    yield from _as_often("shipments", shipments, "shipment.created", happened=bool(done["shipment.created"]))
+    for shipment in shipments:
+        if (shipment["status"] == "cancelled") != bool(done["shipment.cancelled"]):
+            happened = "happened" if done["shipment.cancelled"] else "never happened"
+            yield f"the shipment is {shipment['status']} where shipment.cancelled {happened}"
+        rows = _in_sequence(books.where("shipment_lines", "shipment_id", shipment["id"]))
+        shipped = [(row["stock_code"], row["quantity"]) for row in rows]
+        if shipped != [(line.stock_code, line.quantity) for line in content.lines]:
+            yield "the shipment holds something else than was ordered"
+        if shipment["country"] != content.country:
+            yield f"the shipment goes to {shipment['country']}, the order to {content.country}"
+
+
+def _invoicing(key: Key, content: Content, books: Books, done: Counter[str]) -> Iterator[str]:
+    invoices = books.of("invoices", key)
+    yield from _as_often("invoices", invoices, "invoice.issued", happened=bool(done["invoice.issued"]))
+    notes = [note for invoice in invoices for note in books.where("credit_notes", "invoice", invoice["number"])]
+    yield from _as_often("credit_notes", notes, "credit_note.issued", happened=bool(done["credit_note.issued"]))
+    for paper in (*invoices, *notes):
+        if paper["total_pence"] != content.total_pence:
+            yield f"{paper['number']} is of {paper['total_pence']} pence, the order of {content.total_pence}"
+    for invoice in invoices:
+        rows = _in_sequence(books.where("invoice_lines", "invoice", invoice["number"]))
+        billed = [(row["stock_code"], row["quantity"], row["amount_pence"]) for row in rows]
+        if billed != [(line.stock_code, line.quantity, line.amount_pence) for line in content.lines]:
+            yield f"{invoice['number']} lists something else than was ordered"
+        if invoice["customer_id"] != content.customer_id:
+            yield f"{invoice['number']} is for {invoice['customer_id']}, the order of {content.customer_id}"
+
+
+def _marketing(key: Key, content: Content, books: Books, done: Counter[str]) -> Iterator[str]:
+    exits = books.of("campaign_exits", key)
+    is_out = bool(done["campaign.left"]) and not done["campaign.rejoined"]
+    yield from _as_often("campaign_exits", exits, "campaign.left that still holds", happened=is_out)
+    yield from (
+        f"{row['customer_id']} is out of the campaign by an order of {content.customer_id}"
+        for row in exits
+        if row["customer_id"] != content.customer_id
+    )
+    noted = books.of("mails", key)
+    for kind in ("confirmation.sent", "cancellation.sent"):
+        rows = [row for row in noted if row["kind"] == kind]
+        yield from _as_often("mails", rows, kind, happened=bool(done[kind]))
+
+
+def _mails(key: Key, content: Content, books: Books, mailbox: Mailbox | None) -> Iterator[str]:
+    if mailbox is None:
+        return
+    for row in books.of("mails", key):
+        mails = mailbox.of(row["message_id"])
+        if len(mails) != 1:
+            yield f"{len(mails)} mails were kept where {row['kind']} happened once"
+        yield from (
+            f"the mail of {row['kind']} went to {mail.to}, the order is of {content.customer_id}"
+            for mail in mails
+            if mail.to != row["address"] or mail.to.split("@", maxsplit=1)[0] != content.customer_id
+        )
+
+
+def _analytics(key: Key, content: Content, books: Books, done: Counter[str]) -> Iterator[str]:
+    sales = books.of("sales", key)
+    yield from _as_often("sales", sales, "sale.recorded", happened=bool(done["sale.recorded"]))
+    for sale in sales:
+        if (sale["day"], sale["country"]) != (content.day, content.country):
+            yield f"the sale is of {sale['day']} in {sale['country']}, the order of {content.day} in {content.country}"
+    rows = books.of("sold_products", key)
+    sold = {row["stock_code"]: (row["units"], row["revenue_pence"]) for row in rows}
+    if sales and (sold != content.sold() or len(rows) != len(sold)):
+        yield "the sale is of something else than was ordered"
+
+
+def _as_often(table: str, rows: Sequence[Record], effect: str, *, happened: bool) -> Iterator[str]:
+    if len(rows) != happened:
+        yield f"{table} holds {len(rows)} of it where {effect} {'happened once' if happened else 'never happened'}"
+
+
+def _in_sequence(rows: Sequence[Record]) -> list[Record]:
+    return sorted(rows, key=lambda row: int(row["line"]))

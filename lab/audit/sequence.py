@@ -1,0 +1,111 @@
+"""Guarantee 4: each subscriber is handed one event at a time, in the sequence of the log, parked ones aside."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from lab.audit.history import Ended, Handed, Logged, Outcome, Run
+from lab.audit.scenario import service_of_activity
+
+
+class _Delivery(NamedTuple):
+    event_id: str
+    handler: str
+
+    def __str__(self) -> str:
+        return f"{self.event_id} ({self.handler})"
+
+
+def sequence_violations(runs: Sequence[Run]) -> list[str]:
+    """What is wrong with the sequence in which a bus handed out events.
+
+    Args:
+        runs: all runs of one bus, oldest first.
+    """
+    found: list[str] = []
+    lanes = _Lanes(found)
+    for run in runs:
+        inherited = _entries_at_start(run)
+        if not inherited:  # a log of its own: the one before, if any, was lost with a run that somebody terminated
+            lanes = _Lanes(found)
+        lanes.begin(inherited)
+        for step in run.steps:
+            if isinstance(step, Logged):
+                lanes.log(step)
+            elif isinstance(step, Handed):
+                lanes.hand(step)
+            else:
+                lanes.end(step)
+        lanes.close(run)
+    return found
+
+
+def _entries_at_start(run: Run) -> set[str]:
+    """Ids of the events that are in the log already when a run starts."""
+    start = run.start if isinstance(run.start, dict) else {}
+    return {entry["id"] for entry in start.get("log", {}).get("entries", ())}
+
+
+class _Lanes:
+    """Follows what waits for each subscriber, from the log alone, and holds what was handed over against that."""
+
+    def __init__(self, found: list[str]) -> None:
+        self._found = found
+        self._logged: set[str] = set()
+        self._unseen: set[str] = set()
+        """Events of runs whose histories are gone."""
+        self._waiting: dict[str, list[_Delivery]] = defaultdict(list)
+        self._busy: dict[str, _Delivery] = {}
+        self._ended: dict[_Delivery, Outcome] = {}
+        self._subscribers: dict[_Delivery, str] = {}
+        self._tasks: dict[int, _Delivery] = {}
+
+    def begin(self, inherited: set[str]) -> None:
+        self._unseen |= inherited - self._logged
+        self._logged |= inherited
+        self._tasks.clear()
+
+    def log(self, event: Logged) -> None:
+        if event.event_id in self._logged:
+            return
+        self._logged.add(event.event_id)
+        for recipient in event.recipients:
+            delivery = _Delivery(event.event_id, recipient.handler)
+            self._subscribers[delivery] = recipient.subscriber
+            self._waiting[recipient.subscriber].append(delivery)
+
+    def hand(self, work: Handed) -> None:
+        delivery = _Delivery(work.event_id or "", work.activity)
+        subscriber = self._subscriber(delivery)
+        if subscriber in self._busy:
+            self._found.append(f"{subscriber} was handed {delivery} while it was at {self._busy[subscriber]}")
+        lane = self._waiting[subscriber]
+        if delivery in lane:
+            if lane[0] != delivery:
+                self._found.append(f"{subscriber} was handed {delivery} before {lane[0]}")
+            lane.remove(delivery)
+        elif self._ended.get(delivery) in {"done", "superseded"}:
+            self._found.append(f"{subscriber} was handed {delivery} again, though it had handled it")
+        elif delivery not in self._ended and work.event_id not in self._unseen and delivery not in self._busy.values():
+            self._found.append(f"{subscriber} was handed {delivery}, which did not go to it")
+        self._busy[subscriber] = self._tasks[work.task] = delivery
+
+    def end(self, work: Ended) -> None:
+        delivery = self._tasks.pop(work.task)
+        subscriber = self._subscriber(delivery)
+        if self._busy.get(subscriber) == delivery:
+            del self._busy[subscriber]
+        self._ended[delivery] = work.outcome
+        if work.outcome == "called off":  # it keeps its place
+            self._waiting[subscriber].insert(0, delivery)
+
+    def close(self, run: Run) -> None:
+        if run.closed in {"completed", "continued as new"}:
+            for subscriber, delivery in self._busy.items():
+                self._found.append(f"the bus closed while {subscriber} was at {delivery}")
+        if run.closed == "completed":
+            for subscriber, lane in self._waiting.items():
+                self._found += [f"{subscriber} was never handed {delivery}" for delivery in lane]
+
+    def _subscriber(self, delivery: _Delivery) -> str:
+        return self._subscribers.get(delivery, service_of_activity(delivery.handler))
