@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from faults.dice import Dice
 from faults.plan import FaultPlan
-from lab.audit import audit
 from lab.demo import DemoPlan, report_on, warm_up_lab
 from lab.flow import PATIENCE_S, Flow
 from lab.killing import ENOUGH, Killer
@@ -121,7 +120,6 @@ async def run_chaos(  # noqa: PLR0913 - what it needs to break things, and whom 
     return report.model_copy(
         update={
             "orders": plan.orders,
-            "audit": await audit(session.client, settings, session.lab, order_ids={order.order_id for order in orders}),
             "kills": killer.kills,
             "down": down,
             "unfinished": [*report.unfinished, *(f"{one.style}/{one.order_id}: has not ended" for one in late)],
@@ -137,10 +135,4 @@ def verdict(report: Report, plan: ChaosPlan) -> list[str]:
         for target in plan.targets
         if (count := sum(kill.target == target for kill in kills)) < ENOUGH
     ]
-    if report.unfinished:
-        faults.append(f"{len(report.unfinished)} orders did not end")
-    if report.parity.differences:
-        faults.append(f"the styles differ in {len({d.order_id for d in report.parity.differences})} orders")
-    if report.audit is not None and report.audit.violations:
-        faults.append(f"{len(report.audit.violations)} violations of the guarantees")
-    return faults
+    return faults + report.broken()

@@ -221,7 +221,7 @@ async def demo(settings: Settings, plan: DemoPlan, *, tuned: bool, json: Path | 
     """Take orders through both styles, print the comparison and where to look.
 
     Raises:
-        OrderlabError: the styles differ, or an order did not end.
+        OrderlabError: the styles differ, a guarantee was broken, or an order did not end.
     """
     book = load_orders(SHIPPED_ORDERS)
     announce(show.order_book(book))
@@ -238,8 +238,9 @@ async def demo(settings: Settings, plan: DemoPlan, *, tuned: bool, json: Path | 
             for style in STYLES:
                 RESULTS.print(f"  {getattr(result.links, style) or workflow_id(style, result.links.order_id)}")
             RESULTS.print(f"Its events: .venv/bin/orderlab events {result.links.order_id} --data {settings.data}")
-        if result.parity.differences or result.unfinished:
-            raise OrderlabError("the two styles did not end in the same business state, or an order did not end")
+        broken = result.broken()
+        if broken:
+            raise OrderlabError("; ".join(broken))
         if sys.stdin.isatty() and sys.stdout.isatty():
             RESULTS.print("The lab stays up, so that the links work. Stop: Ctrl-C")
             await _until_interrupted()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from faults.dice import Dice
 from faults.plan import FaultPlan
+from lab.audit import audit
 from lab.effects import all_effects
 from lab.histories import costs_of
 from lab.measure import Measured, Timing, measure, warm_up
@@ -91,6 +92,7 @@ async def report_on(session: Session, settings: Settings, plan: DemoPlan, measur
         styles={style: style_report(style, measured, effects, costs[style]) for style in STYLES},
         ratios=ratios(measured, effects, plan.seed),
         parity=compare_styles(ids, effects),
+        audit=await audit(session.client, settings, session.lab, order_ids=ids),
         links=Links(
             order_id=shown,
             saga=session.link(workflow_id("saga", shown)),

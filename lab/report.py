@@ -125,3 +125,14 @@ class Report(BaseModel):
     links: Links
     unfinished: list[str]
     """Workflow ids of orders that did not end in a legal state."""
+
+    def broken(self) -> list[str]:
+        """What went wrong that must not, each in a few words; nothing where all is as it should be."""
+        found = []
+        if self.unfinished:
+            found.append(f"{len(self.unfinished)} orders did not end")
+        if self.parity.differences:
+            found.append(f"the styles differ in {len({d.order_id for d in self.parity.differences})} orders")
+        if self.audit is not None and self.audit.violations:
+            found.append(f"{len(self.audit.violations)} violations of the guarantees")
+        return found

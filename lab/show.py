@@ -76,7 +76,8 @@ def report(result: Report) -> RenderableType:
         "Latencies: one order at a time; orders per second: many in flight. "
         "Ratio: choreography / saga, median over the same orders (95 % interval)."
     )
-    return Group(table, Text(note, style="dim"), parity(result), *_unfinished(result))
+    checked = [] if result.audit is None else [audit(result.audit)]
+    return Group(table, Text(note, style="dim"), parity(result), *checked, *_unfinished(result))
 
 
 def parity(result: Report) -> RenderableType:

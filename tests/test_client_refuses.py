@@ -83,6 +83,16 @@ COMMANDS: list[tuple[list[str], str]] = [
     (["demo", "--colour"], "--colour"),
     (["replay", "."], "no histories"),
     (["nonsense"], "nonsense"),
+    (["order", "536365", "--faults", "nasty"], "calm, flaky, hostile, outage, poison"),
+    (["demo", "--faults", "missing.json"], "missing.json"),
+    (["demo", "--faults", "flaky", "--seed", "lucky"], "--seed"),
+    (["chaos", "--kill", "everything"], "worker, bus, server, all"),
+    (["chaos", "--kill", "bus", "--down", "shipping"], "--down"),
+    (["chaos", "--down", "shiping"], "shiping"),
+    (["chaos", "--every", "0"], "--every"),
+    (["chaos", "--orders", "0"], "--orders"),
+    (["redrive"], "--all"),
+    (["redrive", "saga/1>marketing", "--all"], "--all"),
 ]
 
 
