@@ -1,6 +1,7 @@
 """Fault plans: those that ship, and a person's own."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from faults.dice import Dice, Throw
 from faults.plan import FaultPlan, LogNormal, load_plan, plan_names
 from runtime.errors import InputError
+from runtime.settings import PROJECT
 from services.order_placed import ACTIONS, UNDONE_BY
 
 ORDERS = [str(number) for number in range(2_000)]
@@ -147,3 +149,11 @@ def test_a_person_s_own_plan_is_read(tmp_path: Path) -> None:
 
     assert of("shipping", "shipment.created") is not None
     assert of("shipping", "shipment.cancelled") is None
+
+
+def test_the_plan_that_the_readme_shows_can_be_used(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"```json\n(.*?)```", (PROJECT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    file = tmp_path / "ours.json"
+    file.write_text(shown)
+
+    assert load_plan(str(file), ACTIONS).name == "ours"
