@@ -4,7 +4,7 @@ VENV   := .venv
 UV     := $(VENV)/bin/uv
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test check histories schemas lock
+.PHONY: setup demo test check histories schemas faults lock
 
 setup: $(READY)
 	@$(VENV)/bin/python -m server
@@ -31,6 +31,10 @@ histories: setup
 schemas: $(READY)
 	$(VENV)/bin/python -m lab.schemas
 	$(VENV)/bin/python -m lab.event_table
+
+# Runs the fault matrix and writes docs/faults.md anew.
+faults: setup
+	@$(VENV)/bin/python -m lab.matrix_page
 
 # Resolves the dependencies anew and pins them.
 lock: $(READY)

@@ -213,6 +213,24 @@ def audit_everything(json: Json = None, data: Data = None) -> None:
     _run(commands.audit_all(_settings(data), json))
 
 
+@app.command("faults")
+def fault_matrix(
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="Every kind of fault, on every effect, in both styles.")
+    ] = False,
+    json: Json = None,
+    data: Data = None,
+) -> None:
+    """List the fault plans, or run the fault matrix (docs/faults.md); exit 1 if an order ended as it must not."""
+    check_writable(json)
+    if matrix:
+        settings = _settings(data)
+        # In a lab of its own: it leaves parked orders behind, which would be in the way of a person's own.
+        _run(commands.fault_matrix(_settings(settings.data / "matrix"), json))
+    else:
+        commands.list_plans([load_plan(name, ACTIONS) for name in plan_names()], json)
+
+
 def _settings(data: Path | None) -> Settings:
     return check_settings(Settings.at(data))
 

@@ -13,6 +13,7 @@ from temporalio.client import Client, WorkflowHistory
 from events.envelope import Event
 from events.reading import log_of
 from faults.dice import Dice
+from faults.plan import FaultPlan
 from lab import show
 from lab.audit import audit
 from lab.chaos import ChaosPlan, run_chaos, verdict
@@ -20,6 +21,9 @@ from lab.console import PROGRESS, RESULTS, announce, write_json
 from lab.dead_letters import DeadLetter, Redriven, chosen, parked, redrive
 from lab.demo import DemoPlan, run_demo
 from lab.effects import all_effects
+from lab.matrix import run_matrix
+from lab.matrix_page import table
+from lab.matrix_rule import CASES, Cell
 from lab.measure import Timing
 from lab.placing import Placed, Placer, workflow_id
 from lab.replay import histories_of, replay
@@ -323,6 +327,39 @@ async def chaos(settings: Settings, plan: ChaosPlan, json: Path | None) -> None:
     faults = verdict(result, plan)
     if faults:
         raise OrderlabError("; ".join(faults))
+
+
+def list_plans(plans: list[FaultPlan], json: Path | None) -> None:
+    """List the fault plans that ship."""
+    if json is not None:
+        write_json(json, list(plans))
+    if str(json) != "-":
+        for plan in plans:
+            effects = ", ".join(effect for effects in plan.services.values() for effect in effects) or "nothing"
+            RESULTS.print(f"{plan.name:<8}  {effects}", markup=False)
+
+
+async def fault_matrix(settings: Settings, json: Path | None) -> None:
+    """Try every fault on every effect and tell whether the guarantees held.
+
+    Raises:
+        OrderlabError: one was broken.
+    """
+    ended: list[Cell] = []
+
+    def told(cell: Cell) -> None:
+        ended.append(cell)
+        what = f"{cell.effect}, {cell.fault} {cell.when}, {cell.style}: {cell.state or 'broken'}"
+        announce(f"{len(ended)} of {2 * len(CASES)}  {what}")
+
+    async with whole_lab(settings) as (session, _):
+        result = await run_matrix(session, settings, load_orders(SHIPPED_ORDERS), told)
+    if json is not None:
+        write_json(json, result)
+    if str(json) != "-":
+        RESULTS.print(table(result))
+    if result.broken:
+        raise OrderlabError(f"{len(result.broken)} cells of the fault matrix are not as the guarantees demand")
 
 
 async def audit_all(settings: Settings, json: Path | None) -> None:

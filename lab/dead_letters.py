@@ -134,8 +134,8 @@ async def _ask_saga(client: Client, letter: DeadLetter) -> tuple[int, Outcome]:
     run = client.get_workflow_handle_for(OrderSaga.run, letter.workflow_id)
     progress = await run.query(OrderSaga.progress)
     redrives = progress.redriven.count(letter.delivery.service)
-    if letter.delivery.work in progress.done:
+    if letter.delivery.work in {*progress.done, *progress.compensated}:
         return redrives, Outcome.DELIVERED
-    if progress.state in {OrderState.PARKED, OrderState.RUNNING}:
+    if progress.state in {OrderState.PARKED, OrderState.ATTENTION, OrderState.RUNNING}:
         return redrives, Outcome.PARKED
     return redrives, Outcome.SUPERSEDED

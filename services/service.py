@@ -22,6 +22,10 @@ class Cancellation(BaseModel):
     reason: str
     dice: Dice | None = None
 
+    def redriven(self) -> "Cancellation":
+        """The same work as a redrive asks for it: no dice are thrown."""
+        return self.model_copy(update={"dice": None})
+
 
 @dataclass(frozen=True)
 class Service:

@@ -39,8 +39,7 @@ class OrderSaga:
             await saga.compensate(str(failure))
         except asyncio.CancelledError:
             await saga.compensate("the workflow was cancelled")
-            if saga.fully_compensated:
-                raise  # closes as Cancelled
+            raise  # closes as Cancelled
         return saga.outcome()
 
     @workflow.signal

@@ -39,7 +39,7 @@ class SagaOutcome(BaseModel):
     compensated: list[str]
     """Activity types of the compensations that succeeded, in sequence."""
     given_up: list[GivenUp]
-    """The parked steps, or the compensations that gave up."""
+    """The parked steps, or the parked compensations."""
     reason: str | None
     """Why the order was cancelled."""
     redriven: list[str]
@@ -49,6 +49,7 @@ class SagaOutcome(BaseModel):
 @dataclass(frozen=True)
 class _ParkedStep:
     step: Step
+    work: Placement | Cancellation
     entry: ParkedDelivery
 
 
@@ -59,12 +60,11 @@ class Saga:
         self._placement = placement
         self._compensations: list[Step] = []
         self._parked: dict[str, _ParkedStep] = {}
-        self._listed: list[str] = []
+        self._listed: list[ParkedDelivery] = []
         self._redrives: list[str] = []
         self._redriven: list[str] = []
         self._done: list[str] = []
         self._compensated: list[str] = []
-        self._failed_compensations: list[GivenUp] = []
         self._cancelled_because: str | None = None
         self._state = OrderState.RUNNING
 
@@ -89,21 +89,19 @@ class Saga:
                 raise result
 
     async def parked_steps_redriven(self) -> None:
-        """Wait until no step is parked any more; an order with parked steps stays open for the redrive."""
-        while self._parked:
-            self._state = OrderState.PARKED
-            await workflow.wait_condition(lambda: bool(self._redrives))
-            parked = self._parked.pop(self._redrives.pop(0), None)
-            if parked is not None:
-                await self.in_parallel([self._attempt(parked.step, self._placement.redriven())])
-                self._redriven.append(parked.step.service.name)
-                self._list_parked()
+        """Wait until no step is parked any more; an order with parked steps stays open for the redrive.
+
+        Raises:
+            CancelledError: the workflow was cancelled meanwhile.
+        """
+        await self._all_redriven(meanwhile=OrderState.PARKED)
         self._state = OrderState.COMPLETED
 
     async def compensate(self, reason: str) -> None:
         """Undo what was done, last registered first, one by one; one that gives up keeps no other from its work.
 
-        Nor does a cancellation of the workflow, however often it comes.
+        It is parked, and the order is in need of attention until a redrive succeeds. A cancellation of the workflow,
+        however often it comes, keeps nothing from being undone.
 
         Args:
             reason: why the order is cancelled.
@@ -124,22 +122,12 @@ class Saga:
             reason=reason,
             dice=self._placement.dice,
         )
-        for undo in reversed(self._compensations):
-            try:
-                await self._run(undo, cancellation)
-                self._compensated.append(undo.activity)
-            except ActivityError as error:
-                self._failed_compensations.append(
-                    GivenUp(service=undo.service.name, activity=undo.activity, reason=reason_of(error))
-                )
         self._parked.clear()
+        for undo in reversed(self._compensations):
+            await self._attempt(undo, cancellation)
         self._list_parked()
-        self._state = OrderState.ATTENTION if self._failed_compensations else OrderState.CANCELLED
-
-    @property
-    def fully_compensated(self) -> bool:
-        """Whether the order is cancelled with nothing left of it; if not, a person has to look at it."""
-        return self._state is OrderState.CANCELLED
+        await self._all_redriven(meanwhile=OrderState.ATTENTION)
+        self._state = OrderState.CANCELLED
 
     def redrive(self, service: str) -> None:
         """Ask for the parked step of a service to be tried again."""
@@ -156,33 +144,49 @@ class Saga:
             state=self._state,
             done=self._done,
             compensated=self._compensated,
-            given_up=parked or self._failed_compensations,
+            given_up=parked,
             reason=self._cancelled_because,
             redriven=self._redriven,
         )
 
-    async def _attempt(self, step: Step, placement: Placement) -> None:
+    async def _attempt(self, step: Step, work: Placement | Cancellation) -> None:
+        """Run a step or a compensation; one that gives up is parked, but a critical step fails the order instead."""
+        forward = isinstance(work, Placement)
         try:
-            await self._run(step, placement)
-            self._done.append(step.activity)
+            await self._run(step, work)
+            (self._done if forward else self._compensated).append(step.activity)
         except ActivityError as error:
             if was_cancelled(error):
                 raise asyncio.CancelledError from error
             if is_superseded(error):
                 return
-            if step.service.critical:
+            if forward and step.service.critical:
                 raise StepFailedError(f"{step.service.name} gave up: {reason_of(error)}") from error
-            service = step.service.name
-            entry = ParkedDelivery(
-                id=service,
-                service=service,
-                work=step.activity,
-                reason=reason_of(error),
-                attempts=attempts_of(error),
-                payload=excerpt(placement),
-            )
-            self._parked[service] = _ParkedStep(step, entry)
-            self._list_parked()
+            self._park(step, work, error)
+
+    def _park(self, step: Step, work: Placement | Cancellation, error: ActivityError) -> None:
+        service = step.service.name
+        entry = ParkedDelivery(
+            id=service,
+            service=service,
+            work=step.activity,
+            reason=reason_of(error),
+            attempts=attempts_of(error),
+            payload=excerpt(work),
+        )
+        self._parked[service] = _ParkedStep(step, work, entry)
+        self._list_parked()
+
+    async def _all_redriven(self, *, meanwhile: OrderState) -> None:
+        """Wait until nothing is parked any more, and try again what a redrive asks for."""
+        while self._parked:
+            self._state = meanwhile
+            await workflow.wait_condition(lambda: bool(self._redrives))
+            parked = self._parked.pop(self._redrives.pop(0), None)
+            if parked is not None:
+                await self.in_parallel([self._attempt(parked.step, parked.work.redriven())])
+                self._redriven.append(parked.step.service.name)
+                self._list_parked()
 
     async def _run(self, step: Step, work: Placement | Cancellation) -> None:
         await workflow.execute_activity(
@@ -195,8 +199,11 @@ class Saga:
         )
 
     def _list_parked(self) -> None:
-        parked = list(self._parked)
-        if parked != self._listed:  # each upsert is an Action
-            self._listed = parked
-            workflow.upsert_search_attributes([PARKED.value_set(parked)])
-            workflow.upsert_memo(memo_of(step.entry for step in self._parked.values()))
+        entries = [parked.entry for parked in self._parked.values()]
+        if entries == self._listed:  # each upsert is an Action
+            return
+        services = [entry.service for entry in entries]
+        if services != [entry.service for entry in self._listed]:
+            workflow.upsert_search_attributes([PARKED.value_set(services)])
+        workflow.upsert_memo(memo_of(entries))
+        self._listed = entries

@@ -21,8 +21,8 @@ from lab.audit.sequence import sequence_violations
 from lab.audit.temporal import RunIds, TemporalReader
 from runtime.settings import Settings
 
-_LOOKS = 3
-"""How often to look for orders that the list of workflows does not have yet; more may come all the time."""
+_LOOKS = 2
+"""The second is for orders that the list of workflows did not have yet. No third, as orders may come for ever."""
 
 
 @dataclass(frozen=True)

@@ -73,10 +73,10 @@ class _Standing:
 
         Not those of which something is missing: a service may have done its work and failed to say so.
         """
-        if self._order.key.style == "saga" and self._is_cancelled:  # a saga that compensates parks nothing
-            return
         listed = self._order.last.parked if self._order.last.closed is None else frozenset()
-        given_up = self._order.given_up_for_now()
+        # A saga that compensates has no more use for steps that it had parked.
+        compensates = self._order.key.style == "saga" and self._is_cancelled
+        given_up = self._gave_up if compensates else self._order.given_up_for_now()
         if listed != given_up:
             yield f"{_names(given_up)} gave up, but {_names(listed)} is listed as parked"
 
@@ -91,7 +91,7 @@ def _claimed(order: PlacedOrder) -> str | None:
     if run.closed == "cancelled":
         return "cancelled"
     if run.closed is None:
-        return "parked"
+        return "attention" if order.compensations_given_up() else "parked"
     state: str | None = run.result.get("state") if isinstance(run.result, dict) else None
     return state
 

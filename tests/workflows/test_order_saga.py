@@ -5,8 +5,8 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 
 from events.log import OrderState
 from hosting.workers import hosting
-from lab.placing import workflow_id
-from lab.status import status_of
+from lab.placing import Placed, workflow_id
+from lab.status import end_of, status_of
 from orders.model import Order
 from tests.labs import Lab, Labs, failing, holding, until
 from workflows.order_saga import OrderSaga
@@ -207,12 +207,25 @@ async def test_a_cancelled_order_of_which_something_is_left_asks_for_attention(l
         await until(lambda: thanking.begun.is_set() and "sale.recorded" in lab.effects(order, "saga"))
         await run.cancel()
         thanking.released.set()
-        await run.result()
-        status = await status_of(lab.client, "saga", order.order_id)
+        state, detail = await end_of(lab.client, Placed("saga", order.order_id, known=False), look_every_s=0.1)
 
-    assert status is not None
-    assert status.state is OrderState.ATTENTION
-    assert "analytics.reverse_sale" in (status.detail or "")
+    assert state is OrderState.ATTENTION
+    assert "analytics.reverse_sale" in (detail or "")
+
+
+async def test_a_compensation_that_gave_up_is_redriven_and_then_nothing_is_left_of_the_order(
+    labs: Labs, order: Order
+) -> None:
+    fakes = [failing("invoicing.issue_invoice"), failing("shipping.cancel_shipment", times=1)]
+    async with labs(fakes=fakes) as lab:
+        attention = await lab.run(order, "saga")
+        run = lab.client.get_workflow_handle_for(OrderSaga.run, attention.workflow_id)
+        await run.signal(OrderSaga.redrive, "shipping")
+        outcome = await run.result()
+
+    assert attention.state is OrderState.ATTENTION
+    assert outcome.state is OrderState.CANCELLED
+    assert "shipment.cancelled" in lab.effects(order, "saga")
 
 
 async def test_a_workflow_replayed_from_the_start_at_each_task_ends_the_same(labs: Labs, order: Order) -> None:

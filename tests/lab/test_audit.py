@@ -1,0 +1,717 @@
+"""The auditor: a healthy lab passes, and each kind of violation, planted in a copy of a real lab, is found."""
+
+import ast
+import asyncio
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url
+from temporalio import workflow
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHistory
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from lab.audit import AuditReport, Violation, audit, temporal
+from lab.audit.history import read_run
+from lab.audit.sequence import sequence_violations
+from lab.placing import workflow_id
+from orders.loader import OrderBook
+from orders.model import STYLES, Order, Style
+from runtime.settings import PROJECT, Settings
+from services.order_placed import SERVICES
+from services.service import task_queue
+from tests.labs import Lab, Labs, failing
+from tests.record_histories import HISTORIES
+
+
+@dataclass(frozen=True)
+class Past:
+    """A lab that has run orders in both styles, and is at rest."""
+
+    lab: Lab
+    orders: list[Order]
+
+    @property
+    def order(self) -> Order:
+        return self.orders[0]
+
+    def copy(self, target: Path) -> Settings:
+        """The settings of a copy of its databases and mails, to plant something in."""
+        settings = Settings(data=target)
+        (target / "services").mkdir()
+        for service in SERVICES:
+            with (
+                closing(opened(self.lab.settings, service.name)) as ours,
+                closing(opened(settings, service.name)) as to,
+            ):
+                ours.backup(to)
+        shutil.copytree(self.lab.settings.mail_dir, settings.mail_dir)
+        return settings
+
+
+def opened(settings: Settings, service: str) -> sqlite3.Connection:
+    return sqlite3.connect(make_url(settings.database_url(service)).database or "", isolation_level=None)
+
+
+def change(settings: Settings, database: str, *statements: str, **values: str | int) -> None:
+    """Change rows of a service's database, and make sure that some are changed; `MINE` stands for an order's rows."""
+    with closing(opened(settings, database)) as db:
+        for statement in statements:
+            changing = statement.replace("MINE", "style = :style AND order_id = :order_id")
+            assert db.execute(changing, values).rowcount != 0, statement
+
+
+def insert_effect(settings: Settings, service: str, order: Order, style: Style, effect: str) -> None:
+    change(
+        settings,
+        service,
+        "INSERT INTO effects VALUES (:key, :order_id, :style, :service, :effect, 'done', :at_us, '{}')",
+        key=f"planted/{style}/{order.order_id}/{effect}",
+        order_id=order.order_id,
+        style=style,
+        service=service,
+        effect=effect,
+        at_us=time.time_ns() // 1_000,
+    )
+
+
+def without_constraints(settings: Settings, database: str, table: str) -> None:
+    """Make a table take a row twice."""
+    with closing(opened(settings, database)) as db:
+        for statement in (
+            "PRAGMA foreign_keys=off",
+            "CREATE TABLE copied AS SELECT * FROM TABLE_",
+            "DROP TABLE TABLE_",
+            "ALTER TABLE copied RENAME TO TABLE_",
+        ):
+            db.execute(statement.replace("TABLE_", table))
+
+
+async def past(labs: Labs, orders: list[Order], *broken: str) -> Past:
+    async with labs(fakes=[failing(one) for one in broken]) as lab:
+        await asyncio.gather(*(lab.run(order, style) for order in orders for style in STYLES))
+    return Past(lab, orders)
+
+
+def draw(book: OrderBook, label: str) -> list[Order]:
+    """A real order of a member of the campaign, one of a guest, and one of a customer who is no member."""
+    taken = book.take(20, 1, label)
+    guest = next(order for order in taken if order.customer_id is None)
+    member, other, *_ = (o for o in taken if o.customer_id is not None and o.country == "United Kingdom")
+    return [member, guest, other.model_copy(update={"customer_id": "not-in-the-data"})]
+
+
+@pytest.fixture(scope="module")
+async def completed(labs: Labs, book: OrderBook) -> Past:
+    return await past(labs, draw(book, "audit-completed"))
+
+
+@pytest.fixture(scope="module")
+async def cancelled(labs: Labs, book: OrderBook) -> Past:
+    return await past(labs, draw(book, "audit-cancelled"), "shipping.begin_fulfilment", "shipping.on_order_placed")
+
+
+@pytest.fixture(scope="module")
+async def parked(labs: Labs, book: OrderBook) -> Past:
+    return await past(labs, draw(book, "audit-parked"), "marketing.thank_customer", "marketing.on_order_placed")
+
+
+@pytest.fixture(scope="module")
+async def in_attention(labs: Labs, book: OrderBook) -> Past:
+    broken = ("shipping.begin_fulfilment", "shipping.on_order_placed")
+    compensations = ("analytics.reverse_sale", "analytics.on_order_failed")
+    return await past(labs, draw(book, "audit-attention")[:1], *broken, *compensations)
+
+
+async def audit_of(past: Past, settings: Settings | None = None, **options: Any) -> AuditReport:  # noqa: ANN401 - as audit takes them
+    return await audit(past.lab.client, settings or past.lab.settings, past.lab.name, **options)
+
+
+def has(report: AuditReport, order_id: str, style: Style | None, guarantee: int, what: str) -> bool:
+    """Whether exactly this violation is among those found."""
+    found = [(one.order_id, one.style, one.guarantee) for one in report.violations if what in one.what]
+    return found == [(order_id, style, guarantee)]
+
+
+# A healthy lab
+
+
+async def test_orders_that_ended_as_they_may_violate_nothing(
+    completed: Past, cancelled: Past, parked: Past, in_attention: Past
+) -> None:
+    for case in (completed, cancelled, parked, in_attention):
+        report = await audit_of(case)
+
+        assert report == AuditReport(checked=2 * len(case.orders), violations=[])
+
+
+async def test_an_order_that_is_parked_and_then_redriven_violates_nothing(labs: Labs, order: Order) -> None:
+    async with labs(fakes=[failing("analytics.record_sale", times=1)]) as lab:
+        status = await lab.run(order, "saga")
+        run = lab.client.get_workflow_handle(status.workflow_id)
+        before = await audit(lab.client, lab.settings, lab.name)
+        await run.signal("redrive", "analytics")
+        await run.result()
+        after = await audit(lab.client, lab.settings, lab.name)
+
+    assert status.state == "parked"
+    assert before == after == AuditReport(checked=1, violations=[])
+
+
+async def test_a_warm_up_is_not_an_order_and_leaves_nothing(labs: Labs, order: Order, tmp_path: Path) -> None:
+    async with labs() as lab:
+        for style in STYLES:
+            await lab.placer.place(order, style, rehearsal=True)
+            await lab.client.get_workflow_handle(workflow_id(style, order.order_id)).result()
+    here = Past(lab, [order])
+    clean = await audit_of(here)
+    settings = here.copy(tmp_path)
+    insert_effect(settings, "invoicing", order, "saga", "invoice.issued")
+    report = await audit_of(here, settings)
+
+    assert clean == AuditReport(checked=0, violations=[])
+    assert has(report, order.order_id, "saga", 1, "it was a rehearsal")
+
+
+async def test_only_the_orders_that_were_asked_for_are_checked(completed: Past) -> None:
+    report = await audit_of(completed, order_ids=[completed.order.order_id])
+
+    assert report == AuditReport(checked=2, violations=[])
+
+
+async def test_orders_that_the_server_does_not_list_yet_are_found_by_what_they_left(
+    completed: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(_: temporal.TemporalReader) -> temporal.RunIds:
+        return {}
+
+    monkeypatch.setattr(temporal.TemporalReader, "listed", nothing)
+
+    report = await audit_of(completed)
+
+    assert report == AuditReport(checked=2 * len(completed.orders), violations=[])
+
+
+async def test_another_lab_s_orders_on_the_same_server_are_not_checked(completed: Past, tmp_path: Path) -> None:
+    report = await audit(completed.lab.client, Settings(data=tmp_path), "nobody-s-lab")
+
+    assert report == AuditReport(checked=0, violations=[])
+
+
+# Guarantee 1
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize(
+    ("service", "table", "what"),
+    [
+        ("shipping", "shipments", "shipments holds 2 of it where shipment.created happened once"),
+        ("invoicing", "invoices", "invoices holds 2 of it where invoice.issued happened once"),
+        ("marketing", "campaign_exits", "campaign_exits holds 2 of it"),
+        ("marketing", "mails", "mails holds 2 of it where confirmation.sent happened once"),
+        ("analytics", "sales", "sales holds 2 of it where sale.recorded happened once"),
+    ],
+)
+async def test_a_second_row_of_one_effect_is_found(  # noqa: PLR0913, PLR0917 - fixtures and parameters
+    completed: Past, tmp_path: Path, style: Style, service: str, table: str, what: str
+) -> None:
+    settings, order_id = completed.copy(tmp_path), completed.order.order_id
+    without_constraints(settings, service, table)
+    change(
+        settings,
+        service,
+        "INSERT INTO TABLE_ SELECT * FROM TABLE_ WHERE MINE".replace("TABLE_", table),
+        style=style,
+        order_id=order_id,
+    )
+
+    report = await audit_of(completed, settings)
+
+    assert has(report, order_id, style, 1, what)
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_an_effect_that_the_ledger_has_twice_is_found(completed: Past, tmp_path: Path, style: Style) -> None:
+    settings = completed.copy(tmp_path)
+    insert_effect(settings, "shipping", completed.order, style, "shipment.created")
+
+    report = await audit_of(completed, settings)
+
+    assert has(report, completed.order.order_id, style, 1, "shipment.created is recorded 2 times")
+
+
+@pytest.mark.parametrize(
+    ("service", "changes", "what"),
+    [
+        ("shipping", "UPDATE shipments SET status = 'cancelled'", "the shipment is cancelled where"),
+        ("shipping", "UPDATE shipments SET country = 'Norway'", "the shipment goes to Norway"),
+        ("invoicing", "UPDATE invoices SET total_pence = total_pence + 1", "pence, the order of"),
+        ("marketing", "DELETE FROM campaign_exits", "campaign_exits holds 0 of it"),
+        ("marketing", "DELETE FROM mails", "mails holds 0 of it where confirmation.sent happened once"),
+        ("marketing", "UPDATE mails SET address = '1@customers.example'", "the mail of confirmation.sent went to"),
+        ("analytics", "UPDATE sales SET country = 'Norway'", "the sale is of"),
+        ("analytics", "UPDATE sold_products SET units = units + 1", "the sale is of something else"),
+        ("invoicing", "DELETE FROM effects", "invoices holds 1 of it where invoice.issued never happened"),
+    ],
+)
+async def test_a_row_that_does_not_fit_what_was_done_is_found(
+    completed: Past, tmp_path: Path, service: str, changes: str, what: str
+) -> None:
+    settings, order_id = completed.copy(tmp_path), completed.order.order_id
+    change(settings, service, f"{changes} WHERE MINE", style="saga", order_id=order_id)
+
+    report = await audit_of(completed, settings)
+
+    assert has(report, order_id, "saga", 1, what)
+
+
+async def test_a_credit_note_of_another_amount_is_found(cancelled: Past, tmp_path: Path) -> None:
+    settings, order_id = cancelled.copy(tmp_path), cancelled.order.order_id
+    change(
+        settings,
+        "invoicing",
+        "UPDATE credit_notes SET total_pence = 1 WHERE invoice = "
+        "(SELECT number FROM invoices WHERE style = 'saga' AND order_id = :order_id)",
+        order_id=order_id,
+    )
+
+    report = await audit_of(cancelled, settings)
+
+    assert has(report, order_id, "saga", 1, "is of 1 pence")
+
+
+def mail_of(settings: Settings, order: Order, style: Style, kind: str) -> Path:
+    wanted = f"{style}.{order.order_id}.marketing.{kind}@"
+    return next(file for file in settings.mail_dir.glob("*.eml") if wanted in file.read_text(encoding="utf-8"))
+
+
+async def test_a_second_copy_of_a_mail_is_found(completed: Past, tmp_path: Path) -> None:
+    settings = completed.copy(tmp_path)
+    mail = mail_of(settings, completed.order, "choreography", "confirmation.sent")
+    shutil.copy(mail, mail.with_name("again.eml"))
+
+    report = await audit_of(completed, settings)
+
+    assert has(report, completed.order.order_id, "choreography", 1, "2 mails were kept where confirmation.sent")
+
+
+async def test_a_mail_that_was_sent_again_under_another_id_is_found(completed: Past, tmp_path: Path) -> None:
+    settings = completed.copy(tmp_path)
+    mail = mail_of(settings, completed.order, "saga", "confirmation.sent")
+    again = mail.read_text(encoding="utf-8").replace("<saga.", "<again.saga.")
+    mail.with_name("again.eml").write_text(again, encoding="utf-8")
+
+    report = await audit_of(completed, settings)
+
+    assert has(report, completed.order.order_id, None, 1, "that marketing has no note of")
+
+
+async def test_a_mail_that_never_arrived_is_found(completed: Past, tmp_path: Path) -> None:
+    settings = completed.copy(tmp_path)
+    mail_of(settings, completed.order, "saga", "confirmation.sent").unlink()
+
+    report = await audit_of(completed, settings)
+
+    assert has(report, completed.order.order_id, "saga", 1, "0 mails were kept where confirmation.sent happened once")
+
+
+async def test_mails_on_a_server_of_the_user_s_own_are_not_looked_for(completed: Past, tmp_path: Path) -> None:
+    settings = completed.copy(tmp_path)
+    shutil.rmtree(settings.mail_dir)
+
+    outside = await audit_of(completed, settings.model_copy(update={"smtp_url": "smtp://mail.example.com:25"}))
+    loopback = await audit_of(completed, settings.model_copy(update={"smtp_url": "smtp://127.0.0.1:25"}))
+
+    assert outside.violations == []
+    assert len(loopback.violations) == 4  # two customers in two styles
+
+
+async def test_a_guest_who_was_written_to_is_found(completed: Past, tmp_path: Path) -> None:
+    settings, guest = completed.copy(tmp_path), completed.orders[1]
+    insert_effect(settings, "marketing", guest, "saga", "confirmation.sent")
+
+    report = await audit_of(completed, settings)
+
+    assert has(report, guest.order_id, "saga", 1, "confirmation.sent is recorded, which this order gives no reason for")
+
+
+async def test_effects_of_an_order_that_nobody_placed_are_found(completed: Past, tmp_path: Path) -> None:
+    settings = completed.copy(tmp_path)
+    stranger = completed.order.model_copy(update={"order_id": "never-placed"})
+    insert_effect(settings, "shipping", stranger, "saga", "shipment.created")
+
+    everything = await audit_of(completed, settings)
+    others = await audit_of(completed, settings, order_ids=[completed.order.order_id])
+
+    assert has(everything, "never-placed", "saga", 1, "no such order was placed")
+    assert others.violations == []
+
+
+async def test_effects_of_an_order_that_the_server_has_forgotten_by_now_are_no_violation(
+    completed: Past, tmp_path: Path
+) -> None:
+    settings = completed.copy(tmp_path)
+    insert_effect(
+        settings, "shipping", completed.order.model_copy(update={"order_id": "long-ago"}), "saga", "shipment.created"
+    )
+    change(settings, "shipping", "UPDATE effects SET at_us = 0 WHERE order_id = 'long-ago'")
+
+    assert (await audit_of(completed, settings)).violations == []
+
+
+@pytest.mark.parametrize(
+    ("service", "changes", "what"),
+    [
+        ("invoicing", "UPDATE invoices SET number = 'INV-S-000007' WHERE number = 'INV-S-000001'", "has no number 1,"),
+        ("invoicing", "UPDATE number_series SET last = 9 WHERE series = 'INV-C'", "INV-C stands at 9"),
+        ("analytics", "UPDATE sales_by_day SET orders = orders + 1 WHERE style = 'saga'", "sales_by_day: saga"),
+        ("analytics", "UPDATE sales_by_country SET units = 0 WHERE style = 'saga'", "sales_by_country: saga"),
+        ("analytics", "DELETE FROM sales_by_product WHERE style = 'choreography'", "sales_by_product: choreography"),
+    ],
+)
+async def test_numbers_with_a_gap_and_figures_that_do_not_add_up_are_found(
+    completed: Past, tmp_path: Path, service: str, changes: str, what: str
+) -> None:
+    settings = completed.copy(tmp_path)
+    change(settings, service, changes)
+
+    report = await audit_of(completed, settings, order_ids=[])
+
+    assert {(one.order_id, one.style, one.guarantee) for one in report.violations} == {("*", None, 1)}
+    assert what in report.violations[0].what
+
+
+async def test_a_number_that_was_given_twice_is_found(completed: Past, tmp_path: Path) -> None:
+    settings = completed.copy(tmp_path)
+    without_constraints(settings, "invoicing", "invoices")
+    change(settings, "invoicing", "UPDATE invoices SET number = 'INV-S-000001' WHERE number = 'INV-S-000002'")
+
+    report = await audit_of(completed, settings, order_ids=[])
+
+    assert has(report, "*", None, 1, "INV-S has 1 more than once")
+
+
+# Guarantee 2
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_an_effect_that_is_missing_is_found(completed: Past, tmp_path: Path, style: Style) -> None:
+    settings, order_id = completed.copy(tmp_path), completed.order.order_id
+    change(
+        settings,
+        "shipping",
+        "DELETE FROM effects WHERE MINE",
+        "DELETE FROM shipments WHERE MINE",
+        style=style,
+        order_id=order_id,
+    )
+
+    report = await audit_of(completed, settings, parity=False)
+
+    assert [(one.order_id, one.style, one.guarantee) for one in report.violations] == [(order_id, style, 2)]
+    assert "shipment.created never happened" in report.violations[0].what
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_an_effect_that_is_left_of_a_cancelled_order_is_found(
+    cancelled: Past, tmp_path: Path, style: Style
+) -> None:
+    settings, order_id = cancelled.copy(tmp_path), cancelled.order.order_id
+    change(
+        settings,
+        "invoicing",
+        "DELETE FROM effects WHERE MINE AND effect = 'credit_note.issued'",
+        "DELETE FROM credit_notes WHERE invoice = (SELECT number FROM invoices WHERE MINE)",
+        style=style,
+        order_id=order_id,
+    )
+
+    report = await audit_of(cancelled, settings)
+
+    assert has(report, order_id, style, 2, "invoice.issued is left of a cancelled order")
+    assert has(report, order_id, None, 3, "invoice.issued: ")
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_what_else_is_left_is_found_where_one_compensation_gave_up(
+    in_attention: Past, tmp_path: Path, style: Style
+) -> None:
+    settings, order_id = in_attention.copy(tmp_path), in_attention.order.order_id
+    change(
+        settings,
+        "marketing",
+        "DELETE FROM effects WHERE MINE AND effect = 'cancellation.sent'",
+        style=style,
+        order_id=order_id,
+    )
+
+    report = await audit_of(in_attention, settings)
+
+    assert has(report, order_id, style, 2, "confirmation.sent is left of a cancelled order")
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_a_completed_order_of_which_a_part_was_undone_is_found(
+    completed: Past, tmp_path: Path, style: Style
+) -> None:
+    settings, order_id = completed.copy(tmp_path), completed.order.order_id
+    insert_effect(settings, "analytics", completed.order, style, "sale.reversed")
+
+    report = await audit_of(completed, settings)
+
+    assert has(report, order_id, style, 2, "shipment.created is left of a cancelled order")
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_an_order_that_misses_something_which_is_not_parked_is_found(
+    parked: Past, tmp_path: Path, style: Style
+) -> None:
+    settings, order_id = parked.copy(tmp_path), parked.order.order_id
+    change(settings, "analytics", "DELETE FROM effects WHERE MINE", style=style, order_id=order_id)
+
+    report = await audit_of(parked, settings)
+
+    assert has(report, order_id, style, 2, "sale.recorded never happened, and is not parked")
+
+
+async def test_an_order_whose_workflow_says_otherwise_than_the_databases_is_found(
+    cancelled: Past, tmp_path: Path
+) -> None:
+    settings, order, deleted = cancelled.copy(tmp_path), cancelled.order, "DELETE FROM effects WHERE MINE"
+    for style in STYLES:
+        for service, effects in {
+            "shipping": "effect = 'shipment.created'",  # its key was closed, as it never happened
+            "invoicing": "effect = 'credit_note.issued'",
+            "marketing": "effect IN ('cancellation.sent', 'campaign.rejoined')",
+            "analytics": "effect = 'sale.reversed'",
+        }.items():
+            change(settings, service, f"{deleted} AND {effects}", style=style, order_id=order.order_id)
+        insert_effect(settings, "shipping", order, style, "shipment.created")
+
+    report = await audit_of(cancelled, settings)
+
+    what = "its workflow says cancelled, the databases say completed"
+    found = [(one.order_id, one.style, one.guarantee) for one in report.violations if one.what == what]
+    assert found == [(order.order_id, "choreography", 2), (order.order_id, "saga", 2)]
+
+
+async def test_an_order_that_does_not_move_is_found(labs: Labs, order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(temporal, "PATIENCE_S", 0.3)
+    async with labs(absent=["saga", "shipping"]) as lab:
+        for style in STYLES:
+            await lab.placer.place(order, style)
+        report = await audit(lab.client, lab.settings, lab.name, order_ids=[order.order_id])
+
+    assert report.checked == 2
+    assert has(report, order.order_id, "saga", 2, "stuck: its workflow is open with a workflow task under way")
+    assert has(report, order.order_id, "choreography", 2, "stuck: its workflow is open with shipping.on_order_placed")
+
+
+async def test_an_order_whose_workflow_was_terminated_is_found(labs: Labs, order: Order) -> None:
+    async with labs(absent=["saga", "bus"]) as lab:
+        for style in STYLES:
+            await lab.placer.place(order, style)
+            await lab.client.get_workflow_handle(workflow_id(style, order.order_id)).terminate()
+        report = await audit(lab.client, lab.settings, lab.name)
+
+    assert [(one.order_id, one.style, one.guarantee, one.what) for one in report.violations] == [
+        (order.order_id, style, 2, "its workflow was terminated") for style in sorted(STYLES)
+    ]
+
+
+async def test_an_order_that_was_asked_for_and_is_nowhere_is_found(completed: Past) -> None:
+    report = await audit_of(completed, order_ids=["lost"])
+
+    assert report.violations == [
+        Violation(order_id="lost", style=None, guarantee=2, what="it was placed in neither style")
+    ]
+
+
+# Guarantee 3
+
+
+async def test_a_state_that_differs_between_the_styles_is_found(labs: Labs, order: Order) -> None:
+    other = order.model_copy(update={"lines": order.lines[:1], "country": "Norway"})
+    async with labs() as lab:
+        await lab.run(order, "saga")
+        await lab.run(other, "choreography")
+        report = await audit(lab.client, lab.settings, lab.name)
+        without = await audit(lab.client, lab.settings, lab.name, parity=False)
+
+    differing = [one.what.split(":", maxsplit=1)[0] for one in report.violations]
+    assert differing == ["invoice.issued", "sale.recorded", "shipment.created"]
+    assert {(one.order_id, one.style, one.guarantee) for one in report.violations} == {(order.order_id, None, 3)}
+    assert without.violations == []
+
+
+# Guarantee 4
+
+
+def recorded(name: str) -> list[HistoryEvent]:
+    return list(WorkflowHistory.from_json(name, (HISTORIES / f"{name}.json").read_text(encoding="utf-8")).events)
+
+
+def handing(events: list[HistoryEvent], activity_type: str) -> HistoryEvent:
+    """The first time that this work was handed over."""
+    return next(e for e in events if e.activity_task_scheduled_event_attributes.activity_type.name == activity_type)
+
+
+def ending(events: list[HistoryEvent], handed: HistoryEvent) -> HistoryEvent:
+    """How it ended."""
+    return next(
+        event
+        for event in events
+        if handed.event_id
+        in {
+            event.activity_task_completed_event_attributes.scheduled_event_id,
+            event.activity_task_failed_event_attributes.scheduled_event_id,
+        }
+    )
+
+
+def postponed(events: list[HistoryEvent]) -> None:
+    """Shipping hears of the failure first, and of the order afterwards."""
+    placed, failed = (handing(events, f"shipping.{handler}") for handler in ("on_order_placed", "on_order_failed"))
+    late = [placed, ending(events, placed)]
+    for event in late:
+        events.remove(event)
+    after = events.index(ending(events, failed)) + 1
+    events[after:after] = late
+
+
+def overlapping(events: list[HistoryEvent]) -> None:
+    """Shipping hears of the failure while it is still at the order."""
+    placed, failed = (handing(events, f"shipping.{handler}") for handler in ("on_order_placed", "on_order_failed"))
+    late = ending(events, placed)
+    events.remove(late)
+    events.insert(events.index(failed) + 1, late)
+
+
+def forgotten(events: list[HistoryEvent]) -> None:
+    """Shipping never hears of the failure."""
+    handed = handing(events, "shipping.on_order_failed")
+    events.remove(ending(events, handed))
+    events.remove(handed)
+
+
+def redriven_for_nothing(events: list[HistoryEvent]) -> None:
+    """Marketing is handed the order again, though it succeeded the first time."""
+    handed = handing(events, "marketing.on_order_placed")
+    failed = ending(events, handed)
+    failed.ClearField("activity_task_failed_event_attributes")
+    failed.event_type = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
+    failed.activity_task_completed_event_attributes.scheduled_event_id = handed.event_id
+
+
+def misled(events: list[HistoryEvent]) -> None:
+    """Analytics is handed the order by a handler that did not subscribe to it."""
+    handed = handing(events, "analytics.on_order_placed")
+    handed.activity_task_scheduled_event_attributes.activity_type.name = "analytics.on_something_else"
+
+
+@pytest.mark.parametrize("name", [file.stem for file in sorted(HISTORIES.glob("choreography-*.json"))])
+def test_recorded_buses_hand_over_in_sequence_also_after_a_redrive(name: str) -> None:
+    assert sequence_violations([read_run(recorded(name))]) == []
+
+
+def test_a_bus_goes_on_in_sequence_after_a_later_event() -> None:
+    runs = [read_run(recorded(name)) for name in ("choreography-guest", "choreography-later-event")]
+
+    assert sequence_violations(runs) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "doctor", "what"),
+    [
+        ("choreography-cancelled", postponed, "shipping.on_order_failed) before"),
+        ("choreography-cancelled", overlapping, "shipping.on_order_failed) while it was at"),
+        ("choreography-cancelled", forgotten, "shipping was never handed"),
+        ("choreography-parked", redriven_for_nothing, "again, though it had handled it"),
+        ("choreography-completed", misled, "which did not go to it"),
+    ],
+)
+def test_a_bus_that_breaks_the_sequence_is_found(
+    name: str, doctor: Callable[[list[HistoryEvent]], None], what: str
+) -> None:
+    events = recorded(name)
+    doctor(events)
+
+    found = sequence_violations([read_run(events)])
+
+    assert what in found[0]
+
+
+@workflow.defn(name="EventBus")
+class HastyBus:
+    """A bus that continues as new at once, then hands the event to shipping twice at a time, and to nobody else."""
+
+    @workflow.init
+    def __init__(self, start: dict[str, Any]) -> None:
+        self._pending: list[dict[str, Any]] = start["pending"]
+        self._is_first_run = not self._pending
+
+    @workflow.run
+    async def run(self, start: dict[str, Any]) -> None:  # noqa: ARG002 - taken by __init__
+        await workflow.wait_condition(lambda: bool(self._pending))
+        event, to = self._pending[0]["event"], self._pending[0]["recipients"][0]
+        if self._is_first_run:
+            workflow.continue_as_new({"log": {"entries": [{"id": event["id"]}]}, "pending": self._pending})
+        window = timedelta(seconds=30)
+        await asyncio.gather(
+            *(
+                workflow.execute_activity(
+                    to["handler"], event, task_queue=to["task_queue"], start_to_close_timeout=window
+                )
+                for _ in range(2)
+            )
+        )
+
+    @workflow.signal
+    def publish(self, routed: dict[str, Any]) -> None:
+        self._pending.append(routed)
+
+
+async def test_a_bus_that_hands_over_twice_at_once_is_found_on_a_real_server(labs: Labs, order: Order) -> None:
+    async with labs(absent=["bus"]) as lab:
+        bus = Worker(
+            lab.client,
+            task_queue=task_queue("bus", lab.name),
+            workflows=[HastyBus],
+            workflow_runner=UnsandboxedWorkflowRunner(),
+        )
+        async with bus:
+            await lab.placer.place(order, "choreography")
+            await lab.client.get_workflow_handle(workflow_id("choreography", order.order_id)).result()
+        report = await audit(lab.client, lab.settings, lab.name)
+
+    assert report.checked == 1
+    assert has(report, order.order_id, "choreography", 4, "while it was at")
+    assert [one.guarantee for one in report.violations if "never happened" in one.what] == [2, 2, 2, 2]
+    assert {one.guarantee for one in report.violations} == {2, 4}  # the ledger kept the effect from happening twice
+
+
+# The auditor itself
+
+
+def test_the_auditor_shares_nothing_with_what_it_judges_but_the_tables() -> None:
+    allowed = {"runtime.settings", "runtime.errors", "stores"}
+    ours = {path.name for path in PROJECT.iterdir() if (path / "__init__.py").exists()} - {"lab"}
+    for file in (PROJECT / "lab" / "audit").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                module = node.module or ""
+                assert module in allowed or module.split(".")[0] not in ours, file
+                assert module.startswith("lab.audit") or not module.startswith("lab"), file
+                if module == "stores":
+                    assert {name.name for name in node.names} == {service.name for service in SERVICES}
+            elif isinstance(node, ast.Import):
+                assert not {alias.name.split(".")[0] for alias in node.names} & ours, file
