@@ -13,7 +13,7 @@ from events.edge import order_placed, parse_event
 from faults.dice import Dice
 from faults.plan import load_plan, plan_names
 from hosting.composition import check_settings
-from lab import commands
+from lab import commands, trials
 from lab.chaos import ChaosPlan
 from lab.console import check_writable
 from lab.demo import DemoPlan
@@ -174,7 +174,7 @@ def demo(
     settings = _settings(data)
     if untuned:  # the database file remembers some of the settings, so tuned and untuned must not share one
         settings = _settings(settings.data / "untuned")
-    _run(commands.demo(settings, plan, tuned=not untuned, json=json))
+    _run(trials.demo(settings, plan, tuned=not untuned, json=json))
 
 
 @app.command("chaos")
@@ -203,14 +203,14 @@ def break_things(
         orders, targets, every, seed, faults=None if faults is None else load_plan(faults, ACTIONS), down=down
     )
     check_writable(json)
-    _run(commands.chaos(_settings(data), plan, json))
+    _run(trials.chaos(_settings(data), plan, json))
 
 
 @app.command("audit")
 def audit_everything(json: Json = None, data: Data = None) -> None:
     """Check the guarantees over all orders, from databases, mails and histories; exit 1 if one was broken."""
     check_writable(json)
-    _run(commands.audit_all(_settings(data), json))
+    _run(trials.audit_all(_settings(data), json))
 
 
 @app.command("faults")
@@ -226,9 +226,9 @@ def fault_matrix(
     if matrix:
         settings = _settings(data)
         # In a lab of its own: it leaves parked orders behind, which would be in the way of a person's own.
-        _run(commands.fault_matrix(_settings(settings.data / "matrix"), json))
+        _run(trials.fault_matrix(_settings(settings.data / "matrix"), json))
     else:
-        commands.list_plans([load_plan(name, ACTIONS) for name in plan_names()], json)
+        trials.list_plans([load_plan(name, ACTIONS) for name in plan_names()], json)
 
 
 def _settings(data: Path | None) -> Settings:

@@ -1,5 +1,6 @@
 """What a command needs to be running: for its own duration, or as a whole lab."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
@@ -12,6 +13,9 @@ from server.pollers import unpolled
 from server.session import Session, open_session
 from services.order_placed import WORKERS
 from services.service import task_queue
+
+PATIENCE_S = 10
+"""After this time without news, a command says why nothing happens."""
 
 
 @contextlib.asynccontextmanager
@@ -62,3 +66,10 @@ async def whole_lab(settings: Settings, *, tuned: bool = True) -> AsyncIterator[
         announce(f"Temporal server {session.address}, UI {session.ui_url or 'of your own'}; starting the workers")
         async with lab_processes(session, settings, announce) as children:
             yield session, children
+
+
+async def until_interrupted() -> None:
+    """Wait for Ctrl-C, which is how a lab that stays up is ended, and no failure."""
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.Event().wait()
+    announce("stopping")

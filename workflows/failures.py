@@ -1,7 +1,7 @@
 """Reads why Temporal gave an activity up."""
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, RetryState, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState, TimeoutType, is_cancelled_exception
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 with workflow.unsafe.imports_passed_through():
@@ -34,11 +34,14 @@ def attempts_of(error: ActivityError) -> int:
 def reason_of(error: ActivityError) -> str:
     """Why an activity was given up, in one line of at most 500 characters.
 
-    The end of the retry window comes as SCHEDULE_TO_CLOSE, or as SCHEDULE_TO_START where no worker ever took the work.
+    The end of the retry window comes in three ways: as SCHEDULE_TO_CLOSE; as SCHEDULE_TO_START where no worker ever
+    took the work; and as the failure of the last attempt where the next one would come too late.
     """
     cause = error.cause
+    last: object = cause or error
     if isinstance(cause, ActivityTimeoutError):
-        reason = f"retry window over: {cause.cause or 'no worker took it'}"
-    else:
-        reason = str(cause or error)
+        took_too_long = cause.type is TimeoutType.START_TO_CLOSE
+        last = cause.cause or ("the attempt took too long" if took_too_long else "no worker took it")
+    window_over = isinstance(cause, ActivityTimeoutError) or error.retry_state is RetryState.TIMEOUT
+    reason = f"retry window over: {last}" if window_over else str(last)
     return " ".join(reason.split())[:_LONGEST_REASON]
