@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from temporalio.client import Client
-from temporalio.service import RPCError
 
-from events.log import OrderState
 from lab.measure import Timing
+from lab.patience import persistently
 from lab.placing import Placed, Placer
 from lab.status import end_of
 from orders.model import STYLES, Order, Style
@@ -17,7 +16,6 @@ from orders.model import STYLES, Order, Style
 PATIENCE_S = 120
 """How long orders may take to end after the last was placed."""
 
-_PAUSE_S = 0.2
 _LOOK_EVERY_S = 1.0
 
 
@@ -67,26 +65,11 @@ class Flow:
     async def _follow(self, order: Order, style: Style) -> None:
         called_us = time.time_ns() // 1_000
         called = time.perf_counter()
-        placed = await self._place(order, style)
+        placed = await persistently(lambda: self.placer.place(order, style))  # the same order twice is one order
         acknowledged = time.perf_counter()
-        state, detail = await self._end(placed)
+        state, detail = await persistently(lambda: end_of(self.client, placed, look_every_s=_LOOK_EVERY_S))
         ended = time.perf_counter()
         timing = Timing(placed, called_us, (acknowledged - called) * 1e3, (ended - called) * 1e3, state, detail)
         del self._under_way[style, order.order_id]
         self.ended.append(timing)
         self.on_order(timing)
-
-    async def _place(self, order: Order, style: Style) -> Placed:
-        """Place an order, again and again while there is no server: the same order twice is one order."""
-        while True:
-            try:
-                return await self.placer.place(order, style)
-            except RPCError:
-                await asyncio.sleep(_PAUSE_S)
-
-    async def _end(self, placed: Placed) -> tuple[OrderState | None, str | None]:
-        while True:
-            try:
-                return await end_of(self.client, placed, look_every_s=_LOOK_EVERY_S)
-            except RPCError:
-                await asyncio.sleep(_PAUSE_S)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from temporalio.client import Client
 
 from events.log import OrderState
+from lab.patience import persistently
 from lab.placing import Placed, Placer
 from lab.status import end_of
 from orders.model import STYLES, Order, Style
@@ -118,9 +119,10 @@ async def _gated(
 async def _run(client: Client, placer: Placer, order: Order, style: Style) -> Timing:
     called_us = time.time_ns() // 1_000
     called = time.perf_counter()
-    placed = await placer.place(order, style)
+    placed = await persistently(lambda: placer.place(order, style))
     acknowledged = time.perf_counter()
     # An order that stays open with something parked sends no word of it, so where that can be it is asked more often.
-    state, detail = await end_of(client, placed, look_every_s=0.5 if placer.expects_faults else 5)
+    look_every_s = 0.5 if placer.expects_faults else 5
+    state, detail = await persistently(lambda: end_of(client, placed, look_every_s=look_every_s))
     ended = time.perf_counter()
     return Timing(placed, called_us, (acknowledged - called) * 1e3, (ended - called) * 1e3, state, detail)

@@ -23,6 +23,20 @@ from runtime.search import ORDER_ID, ORDER_STYLE
 from workflows.order_saga import OrderSaga
 from workflows.saga import SagaOutcome
 
+_left_alone: set[asyncio.Future[tuple[OrderState | None, str | None]]] = set()
+"""Calls that wait for the end of a run, though nobody is interested in it any more.
+
+They are not cancelled. The development server's SQLite has one connection, and a call that is cancelled while the
+server reads for it interrupts that connection, by which the server can lose its database for good ("interrupted (9)",
+see docs/decisions). Just when an order has been parked, it reads.
+"""
+
+
+def _forget(call: asyncio.Future[tuple[OrderState | None, str | None]]) -> None:
+    _left_alone.discard(call)
+    if not call.cancelled():
+        call.exception()  # looked at, so that asyncio does not complain
+
 
 class OrderStatus(BaseModel):
     """How an order stands in one style."""
@@ -74,15 +88,14 @@ async def end_of(client: Client, placed: Placed, *, look_every_s: float = 1) -> 
         look_every_s: how often an open run is asked how it stands; the end of the run is learned at once.
     """
     closed = asyncio.ensure_future(_state_of_closed_run(client, placed.style, placed.order_id))
-    try:
-        while True:
-            if (await asyncio.wait({closed}, timeout=look_every_s))[0]:
-                return closed.result()
-            state, detail = await _state_of_open_run(client, placed.style, placed.order_id)
-            if state is not OrderState.RUNNING:
-                return state, detail
-    finally:
-        closed.cancel()
+    while True:
+        if (await asyncio.wait({closed}, timeout=look_every_s))[0]:
+            return closed.result()
+        state, detail = await _state_of_open_run(client, placed.style, placed.order_id)
+        if state is not OrderState.RUNNING:
+            _left_alone.add(closed)
+            closed.add_done_callback(_forget)
+            return state, detail
 
 
 async def recent(client: Client, lab: str, limit: int) -> list[OrderStatus]:

@@ -4,12 +4,15 @@ import asyncio
 import os
 import subprocess
 import time
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
 import psutil
-from temporalio.service import RPCError
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from runtime.errors import NoServerError
 from runtime.search import SEARCH_ATTRIBUTES
@@ -42,6 +45,8 @@ _UI_PORT = 8233
 _PORT_TRIES = 3
 _GRACE_S = 10
 _PAUSE_S = 0.05
+_LOOK_EVERY_S = 2
+_PATIENCE_LOOKS = 3
 
 
 class _Ports(NamedTuple):
@@ -67,6 +72,7 @@ class EmbeddedServer:
         self._wait_s = settings.server_wait_s
         self._ports: _Ports | None = None
         self._version = ""
+        self._client: Client | None = None
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -134,13 +140,33 @@ class EmbeddedServer:
         if self._child is not None:
             await asyncio.to_thread(end_child, self._child, _GRACE_S)
 
-    async def ended(self) -> int:
-        """Wait until the server's process has ended, for whatever reason; answers its exit code."""
+    async def trouble(self) -> str:
+        """Wait until the server has ended, for whatever reason, or no longer answers; tells which it is.
+
+        Alive, it can still have lost its database: see docs/decisions on SQLite's one connection.
+        """
         if self._child is None:
             raise RuntimeError("the server has not been started")
-        while (code := self._child.poll()) is None:  # noqa: ASYNC110 - a process sends no event to an event loop
+        failures, looked = 0, time.monotonic()
+        while (code := self._child.poll()) is None:
+            if time.monotonic() - looked > _LOOK_EVERY_S:
+                looked = time.monotonic()
+                failures = failures + 1 if await self._has_lost_its_database() else 0
+                if failures == _PATIENCE_LOOKS:
+                    return "has lost its database"
             await asyncio.sleep(_PAUSE_S)
-        return code
+        return f"ended with {code}"
+
+    async def _has_lost_its_database(self) -> bool:
+        """Whether it answers what it can only answer with an error; one that is merely slow does not count."""
+        if self._client is None:
+            return False
+        request = DescribeNamespaceRequest(namespace=self._client.namespace)
+        try:
+            await self._client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=_LOOK_EVERY_S))
+        except RPCError as error:
+            return error.status not in {RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
+        return False
 
     async def kill(self) -> None:
         """End the server by SIGKILL, as a crash would."""
@@ -213,6 +239,7 @@ class EmbeddedServer:
                     # A database made by an earlier version may lack some: the options act on a new one only.
                     await register_search_attributes(client, left_s)
                     self._version = await server_version(client)
+                    self._client = client
                 except (NoServerError, RPCError) as error:
                     trouble = str(error)
                 else:

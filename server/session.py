@@ -104,9 +104,10 @@ async def open_session(
 async def _keep_running(server: EmbeddedServer, settings: Settings, announce: Callable[[str], None]) -> None:
     """Start our server again when it dies: what it had accepted is in its database, and clients connect again."""
     while True:
-        code = await server.ended()
-        announce(f"the Temporal server ended with {code}; starting it again on the same ports (log: {server.log})")
+        trouble = await server.trouble()
+        announce(f"the Temporal server {trouble}; starting it again on the same ports (log: {server.log})")
         try:
+            await server.kill()
             await server.start()
             write_state(settings.data, server.state("lasting"))
         except (NoServerError, psutil.NoSuchProcess) as error:

@@ -1,5 +1,6 @@
 """The embedded server, run for real."""
 
+import asyncio
 import contextlib
 import socket
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from temporalio.api.operatorservice.v1 import DeleteNamespaceRequest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
@@ -163,3 +165,15 @@ def test_ports_wished_for_are_given_if_free_and_never_twice() -> None:
         assert free_port(wished) != wished
     assert free_ports(wished, wished, 0)[0] == wished
     assert len(set(free_ports(wished, wished, 0))) == 3
+
+
+async def test_a_server_that_answers_with_errors_only_is_in_trouble(server: EmbeddedServer) -> None:
+    # given a server that lives, but without the namespace that it should have
+    client = await connect_to(server.address)
+    await client.operator_service.delete_namespace(DeleteNamespaceRequest(namespace="default"))
+
+    trouble = await asyncio.wait_for(server.trouble(), 60)
+    await server.restart()
+
+    assert trouble == "has lost its database"
+    assert await is_there(server, await place(await connect_to(server.address)))
