@@ -3,7 +3,7 @@
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, is_cancelled_exception
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from runtime.errors import ATTEMPT
@@ -32,4 +32,5 @@ class _Telling(ActivityInboundInterceptor):
                 type=(known.type if known else None) or type(error).__name__,
                 non_retryable=known is not None and known.non_retryable,
                 next_retry_delay=known.next_retry_delay if known else None,
+                category=known.category if known else ApplicationErrorCategory.UNSPECIFIED,
             ) from error

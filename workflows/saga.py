@@ -182,10 +182,13 @@ class Saga:
         while self._parked:
             self._state = meanwhile
             await workflow.wait_condition(lambda: bool(self._redrives))
-            parked = self._parked.pop(self._redrives.pop(0), None)
+            service = self._redrives.pop(0)
+            parked = self._parked.pop(service, None)
             if parked is not None:
+                self._state = OrderState.RUNNING
                 await self.in_parallel([self._attempt(parked.step, parked.work.redriven())])
-                self._redriven.append(parked.step.service.name)
+                self._redriven.append(service)
+                self._redrives = [other for other in self._redrives if other != service]  # asked for while it was tried
                 self._list_parked()
 
     async def _run(self, step: Step, work: Placement | Cancellation) -> None:
