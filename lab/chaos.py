@@ -24,6 +24,10 @@ _FASTEST_PER_S = 16
 """Placements a second: below what two cores take, so that what delays an order is the kill and not a queue."""
 
 
+_BURST = 12
+"""Orders come in bursts, so that a kill finds many of them at every stage."""
+
+
 @dataclass(frozen=True)
 class ChaosPlan:
     """What a chaos run does."""
@@ -104,7 +108,7 @@ async def run_chaos(  # noqa: PLR0913 - what it needs to break things, and whom 
     killing = asyncio.create_task(killer.run(plan.every_s)) if plan.targets else None
     try:
         if plan.down is None:
-            await flow.place(orders, plan.pace_per_s)
+            await flow.place(orders, plan.pace_per_s, burst=_BURST)
             down = None
         else:
             service = next(child for child in children if child.name == plan.down)

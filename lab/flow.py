@@ -35,17 +35,19 @@ class Flow:
         """The orders that have been placed, or are just being placed, and have not ended."""
         return frozenset(self._under_way)
 
-    async def place(self, orders: Sequence[Order], pace_per_s: float) -> None:
+    async def place(self, orders: Sequence[Order], pace_per_s: float, *, burst: int = 1) -> None:
         """Place orders in both styles, at a steady pace, and follow each to its end in the background.
 
         Args:
             orders: each goes through both styles.
             pace_per_s: placements a second, of both styles together.
+            burst: so many placements at once, and then a longer pause.
         """
         started = time.monotonic()
         for number, order in enumerate(orders):
             for which, style in enumerate(STYLES if number % 2 == 0 else STYLES[::-1]):
-                due = started + (2 * number + which) / pace_per_s
+                placement = 2 * number + which
+                due = started + (placement - placement % burst) / pace_per_s
                 await asyncio.sleep(max(0, due - time.monotonic()))
                 self._under_way[style, order.order_id] = asyncio.create_task(self._follow(order, style))
 
