@@ -24,8 +24,7 @@ _FASTEST_PER_S = 16
 """Placements a second: below what two cores take, so that what delays an order is the kill and not a queue."""
 
 
-_BURST = 12
-"""Orders come in bursts, so that a kill finds many of them at every stage."""
+_LARGEST_BURST = 12
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,11 @@ class ChaosPlan:
         if not self.targets:
             return _FASTEST_PER_S
         return min(_FASTEST_PER_S, 2 * self.orders / (self.every_s * len(self.targets) * (ENOUGH + 1)))
+
+    @property
+    def burst(self) -> int:
+        """Placements at once, so that a kill finds many orders at every stage; at least one burst for each kill."""
+        return max(1, min(_LARGEST_BURST, int(self.pace_per_s * self.every_s)))
 
     @property
     def as_demo(self) -> DemoPlan:
@@ -104,11 +108,11 @@ async def run_chaos(  # noqa: PLR0913 - what it needs to break things, and whom 
     await warm_up_lab(session, book, plan.as_demo)
     orders = book.take(plan.orders, plan.seed, plan.label)
     flow = Flow(session.client, placer, on_order)
-    killer = Killer(flow, children, session.server, plan.targets, plan.seed, on_kill)
+    killer = Killer(flow, children, session.server, plan.targets, plan.seed, on_kill, worth_it=min(4, plan.burst))
     killing = asyncio.create_task(killer.run(plan.every_s)) if plan.targets else None
     try:
         if plan.down is None:
-            await flow.place(orders, plan.pace_per_s, burst=_BURST)
+            await flow.place(orders, plan.pace_per_s, burst=plan.burst)
             down = None
         else:
             service = next(child for child in children if child.name == plan.down)

@@ -23,9 +23,6 @@ TARGETS = ("worker", "bus", "server")
 ENOUGH = 3
 """A run in which a target was not killed so often, with orders in flight, proves nothing."""
 
-_WORTH_IT = 4
-"""Orders in flight that a kill waits for."""
-
 _LOOK_EVERY_S = 0.01
 
 
@@ -40,6 +37,8 @@ class Killer:
     seed: int
     on_kill: Callable[[Kill], None]
     """Is told of each kill as it happens."""
+    worth_it: int = 1
+    """Orders in flight that a kill waits for."""
     kills: list[Kill] = field(default_factory=list)
     _watches: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -54,7 +53,7 @@ class Killer:
         turn = 0
         while True:
             await asyncio.sleep(every_s)
-            while len(self.flow.in_flight) < _WORTH_IT:  # noqa: ASYNC110 - the flow sends no events
+            while len(self.flow.in_flight) < self.worth_it:  # noqa: ASYNC110 - the flow sends no events
                 await asyncio.sleep(_LOOK_EVERY_S)
             self._kill(self.targets[turn % len(self.targets)], rng)
             turn += 1

@@ -49,10 +49,10 @@ How an order has to end:
 - **cancelled**: a critical service (shipping, invoicing) gave up, or said that it did. Each effect that happened is
   undone, and what never happened has no undoing.
 - **parked**: another service gave up. All the rest is done, and that service's work waits for a redrive.
-- **attention**: an undoing gave up. All others are done, and a person has to look at the order.
+- **attention**: an undoing gave up. All others are done; a person has to look at the order, and to redrive it.
 
 *Effects* tells which happened, *undone* how many of those were undone. A service in brackets has work in the
-dead-letter queue: in the choreography also the undoing that gave up; a saga ends then, and names it in its result.
+dead-letter queue; of an order in need of attention, that is the undoing that gave up.
 
 The verdict is *ok* where the order ended in both styles as it has to, with the effects that this end demands and no
 other, and in the same business state; where a transient fault was followed by another attempt, so that it did come
