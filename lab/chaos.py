@@ -124,10 +124,9 @@ async def run_chaos(  # noqa: PLR0913 - what it needs to break things, and whom 
             killing.cancel()
     if not late:
         await killer.recovered()
-    report = await report_on(session, settings, plan.as_demo, Measured(many_in_flight=flow.ended))
+    report = await report_on(session, settings, plan.as_demo, orders, Measured(many_in_flight=flow.ended))
     return report.model_copy(
         update={
-            "orders": plan.orders,
             "kills": killer.kills,
             "down": down,
             "unfinished": [*report.unfinished, *(f"{one.style}/{one.order_id}: has not ended" for one in late)],

@@ -1,7 +1,7 @@
 """`orderlab demo`: takes real orders through both styles and compares what came out."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ from lab.placing import Placer, workflow_id
 from lab.report import Links, Report, ServerReport
 from lab.summary import ratios, style_report
 from orders.loader import OrderBook
-from orders.model import STYLES
+from orders.model import STYLES, Order
 from runtime.settings import Settings
 from server.connect import server_version
 from server.session import Session
@@ -63,7 +63,7 @@ async def run_demo(
     measured = Measured()
     orders = book.take(plan.orders, plan.seed, plan.label)
     await measure(session.client, placer, orders, on_order, into=measured)
-    return await report_on(session, settings, plan, measured)
+    return await report_on(session, settings, plan, orders, measured)
 
 
 async def warm_up_lab(session: Session, book: OrderBook, plan: DemoPlan) -> None:
@@ -72,14 +72,26 @@ async def warm_up_lab(session: Session, book: OrderBook, plan: DemoPlan) -> None
     await warm_up(session.client, placer, book.take(_WARM_UP_ORDERS, plan.seed, f"warm-up-{plan.label}"))
 
 
-async def report_on(session: Session, settings: Settings, plan: DemoPlan, measured: Measured) -> Report:
-    """Build the report: counts from the histories, effects from the databases, times from the clocks."""
-    ids = {timing.placed.order_id for timing in measured.all}
+async def report_on(
+    session: Session, settings: Settings, plan: DemoPlan, orders: Sequence[Order], measured: Measured
+) -> Report:
+    """Build the report: counts from the histories, effects from the databases, times from the clocks.
+
+    Args:
+        session: the Temporal server.
+        settings: where the services' databases are.
+        plan: what was asked for.
+        orders: all that were placed, also those that have not ended.
+        measured: those that have.
+    """
+    ids = {order.order_id for order in orders}
+    ended = {timing.placed.order_id for timing in measured.all}
     effects = [record for record in await asyncio.to_thread(all_effects, settings) if record.order_id in ids]
     costs = {
-        style: await costs_of(session.client, [workflow_id(style, order) for order in sorted(ids)]) for style in STYLES
+        style: await costs_of(session.client, [workflow_id(style, order) for order in sorted(ended)])
+        for style in STYLES
     }
-    shown = measured.all[0].placed.order_id
+    shown = orders[0].order_id
     return Report(
         scenario=SCENARIO,
         transport="temporal-bus",
