@@ -27,8 +27,6 @@ class BusStart(BaseModel):
     log: EventLog = Field(default_factory=EventLog)
     pending: list[RoutedEvent] = Field(default_factory=list)
     """Events in the sequence of the log, each with those recipients for whom it is waiting or parked."""
-    parked_subscribers: list[str] = Field(default_factory=list)
-    """What the search attribute lists."""
 
 
 def bus_id(correlation_key: str) -> str:

@@ -61,6 +61,7 @@ def parse_event(text: bytes, *, where: str) -> Event:
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{where} is no CloudEvent: {error}") from error
     _check_names(event, where=where)
+    _check_binary_data(event, where=where)
     return check_against_catalogue(event, where=where)
 
 
@@ -117,13 +118,17 @@ def _check_names(event: Event, *, where: str) -> None:
             raise InputError(
                 f"{where}: {attribute} must have at most {MAX_NAME_CHARS} characters, all of them printable"
             )
-    if event.data_base64 is not None:
-        try:
-            base64.b64decode(event.data_base64, validate=True)
-        except ValueError as error:
-            raise InputError(f"{where} is no CloudEvent: data_base64: {error}") from error
-        if event.data is not None:
-            raise InputError(f"{where} is no CloudEvent: it has both data and data_base64, where one is allowed")
+
+
+def _check_binary_data(event: Event, *, where: str) -> None:
+    if event.data_base64 is None:
+        return
+    try:
+        base64.b64decode(event.data_base64, validate=True)
+    except ValueError as error:
+        raise InputError(f"{where} is no CloudEvent: data_base64: {error}") from error
+    if event.data is not None:
+        raise InputError(f"{where} is no CloudEvent: it has both data and data_base64, where one is allowed")
 
 
 def _data(fact: BaseModel) -> JsonValue:

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 
 from temporalio.client import Client
 
-from lab.measure import Timing
-from lab.patience import persistently
+from lab.measure import Timing, run_order
 from lab.placing import Placed, Placer
-from lab.status import end_of
 from orders.model import STYLES, Order, Style
 
 PATIENCE_S = 120
@@ -65,13 +63,7 @@ class Flow:
         return late
 
     async def _follow(self, order: Order, style: Style) -> None:
-        called_us = time.time_ns() // 1_000
-        called = time.perf_counter()
-        placed = await persistently(lambda: self.placer.place(order, style))  # the same order twice is one order
-        acknowledged = time.perf_counter()
-        state, detail = await persistently(lambda: end_of(self.client, placed, look_every_s=_LOOK_EVERY_S))
-        ended = time.perf_counter()
-        timing = Timing(placed, called_us, (acknowledged - called) * 1e3, (ended - called) * 1e3, state, detail)
+        timing = await run_order(self.client, self.placer, order, style, _LOOK_EVERY_S)
         del self._under_way[style, order.order_id]
         self.ended.append(timing)
         self.on_order(timing)

@@ -166,7 +166,7 @@ def complaints(cell: Cell) -> tuple[str, ...]:
     done, undone, parked = set(cell.effects), set(cell.compensations), set(cell.parked)
     to_undo = {UNDO_OF[effect] for effect in (done & _EVERYTHING) - demanded.stays}
     may_park = set() if demanded.parked is None else {demanded.parked}
-    # An undoing that gave up asks for a person, who needs no queue: the choreography parks it, the saga does not.
+    # An undoing that gave up may be parked; what has to be is that it asks for a person, and the state tells that.
     must_park = may_park if demanded.state is OrderState.PARKED else set()
     found = []
     if cell.state is not demanded.state:

@@ -62,10 +62,12 @@ async def measure(
         on_order: is told of each order's end, in each style.
         into: takes the results as they come, so that an interrupted run keeps what it has.
     """
+    # An order that stays open with something parked sends no word of it, so where that can be it is asked more often.
+    look_every_s = 0.5 if placer.expects_faults else 5
     alone = orders[: latency_share(len(orders))]
     for number, order in enumerate(alone):
         for style in _alternating(number):
-            timing = await _run(client, placer, order, style)
+            timing = await run_order(client, placer, order, style, look_every_s)
             into.one_at_a_time.append(timing)
             on_order(timing)
     rest = orders[len(alone) :]
@@ -74,7 +76,7 @@ async def measure(
             started = time.perf_counter()
             gate = asyncio.Semaphore(IN_FLIGHT)
             timings = await asyncio.gather(
-                *(_gated(gate, _run(client, placer, order, style), on_order) for order in batch)
+                *(_gated(gate, run_order(client, placer, order, style, look_every_s), on_order) for order in batch)
             )
             into.rates[style].append((len(batch), time.perf_counter() - started))
             into.many_in_flight += timings
@@ -116,13 +118,20 @@ async def _gated(
     return timing
 
 
-async def _run(client: Client, placer: Placer, order: Order, style: Style) -> Timing:
+async def run_order(client: Client, placer: Placer, order: Order, style: Style, look_every_s: float) -> Timing:
+    """Place an order and wait for its end, and keep at both while there is no server: the same order twice is one.
+
+    Args:
+        client: of the Temporal server.
+        placer: places the order.
+        order: what to place.
+        style: in which style.
+        look_every_s: how often an order that has not ended is asked whether something is parked.
+    """
     called_us = time.time_ns() // 1_000
     called = time.perf_counter()
     placed = await persistently(lambda: placer.place(order, style))
     acknowledged = time.perf_counter()
-    # An order that stays open with something parked sends no word of it, so where that can be it is asked more often.
-    look_every_s = 0.5 if placer.expects_faults else 5
     state, detail = await persistently(lambda: end_of(client, placed, look_every_s=look_every_s))
     ended = time.perf_counter()
     return Timing(placed, called_us, (acknowledged - called) * 1e3, (ended - called) * 1e3, state, detail)

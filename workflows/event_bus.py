@@ -72,9 +72,9 @@ class EventBus:
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._under_way: dict[str, workflow.ActivityHandle[Any]] = {}
         self._parked: dict[str, Delivery] = {}
-        self._listed: list[str] = start.parked_subscribers
         for routed in start.pending:
             self._resume(routed)
+        self._listed = self._parked_subscribers()
 
     @workflow.run
     async def run(self, start: BusStart) -> EventLog:  # noqa: ARG002 - taken by __init__
@@ -234,7 +234,6 @@ class EventBus:
         return BusStart(
             log=self._log.shortened(),
             pending=[pending[event_id] for event_id in sorted(pending, key=sequence.__getitem__)],
-            parked_subscribers=self._listed,
         )
 
     def _resume(self, routed: RoutedEvent) -> None:
@@ -248,9 +247,12 @@ class EventBus:
             else:
                 self._lanes.setdefault(recipient.subscriber, deque()).append(delivery)
 
+    def _parked_subscribers(self) -> list[str]:
+        return sorted({delivery.recipient.subscriber for delivery in self._parked.values()})
+
     def _list_parked(self) -> None:
         """Keep the search attribute: subscribers and not deliveries, as the server takes 2 kB of it at most."""
-        parked = sorted({delivery.recipient.subscriber for delivery in self._parked.values()})
+        parked = self._parked_subscribers()
         if parked != self._listed:
             self._listed = parked
             workflow.upsert_search_attributes([PARKED.value_set(parked)])
