@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from events.edge import order_placed, parse_event
 from faults.dice import Dice
-from faults.plan import load_plan, plan_names
+from faults.plan import FaultPlan, load_plan, plan_names
 from hosting.composition import check_settings
 from lab import commands, trials
 from lab.chaos import ChaosPlan
@@ -20,7 +21,7 @@ from lab.demo import DemoPlan
 from lab.killing import TARGETS
 from lab.replay import histories_in
 from orders.loader import load_orders, read_order
-from orders.model import STYLES, Order, Style
+from orders.model import ORDER_ID_PATTERN, STYLES, Order, Style
 from runtime.errors import InputError
 from runtime.leave import run_process
 from runtime.logs import configure_logs
@@ -38,6 +39,10 @@ Data = Annotated[Path | None, typer.Option(help="Directory that holds all of a l
 Faults = Annotated[
     str | None,
     typer.Option(metavar="NAME|FILE", help=f"What goes wrong: {', '.join(plan_names())}, or a fault plan in JSON."),
+]
+CancelShare = Annotated[
+    float | None,
+    typer.Option(metavar="P", help="Share of the orders, 0 to 1, that their customers cancel at a random moment."),
 ]
 Seed = Annotated[int, typer.Option(help="Decides which orders, and which of them something befalls.")]
 Json = Annotated[
@@ -73,6 +78,26 @@ def place_order(
     dice = None if faults is None else Dice(plan=load_plan(faults, ACTIONS), seed=seed)
     check_writable(json)
     _run(commands.place(_settings(data), order, styles, dice, wait=wait, json=json))
+
+
+@app.command("cancel")
+def cancel_order(
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="An order id; also of an order to come.")],
+    style: Annotated[
+        str | None, typer.Option(help="saga, choreography or both; by default where the order was placed.")
+    ] = None,
+    json: Json = None,
+    data: Data = None,
+) -> None:
+    """Cancel an order as its customer: before, while or after it is fulfilled. Shipping decides whether it is too late.
+
+    Accepted, all that was done is undone; refused, the order stays as it is. Cancelling twice changes nothing.
+    """
+    if not re.fullmatch(ORDER_ID_PATTERN, order):
+        raise InputError(f"no order id: {order!r}; `orderlab orders` lists what there is")
+    styles = () if style is None else _styles(style)
+    check_writable(json)
+    _run(commands.cancel(_settings(data), order, styles, json))
 
 
 @app.command("orders")
@@ -162,6 +187,7 @@ def replay_histories(
 def demo(
     orders: Annotated[int, typer.Option(help="How many orders, each through both styles.")] = 40,
     faults: Faults = None,
+    cancel_share: CancelShare = None,
     seed: Seed = 7,
     untuned: Annotated[bool, typer.Option("--untuned", help="Run the server with its default settings.")] = False,
     json: Json = None,
@@ -169,7 +195,7 @@ def demo(
 ) -> None:
     """Take real orders through both styles and compare; on a terminal the lab then stays up until Ctrl-C."""
     _at_least_one("--orders", orders)
-    plan = DemoPlan.now(orders, seed, None if faults is None else load_plan(faults, ACTIONS))
+    plan = DemoPlan.now(orders, seed, _fault_plan(faults, cancel_share))
     check_writable(json)
     settings = _settings(data)
     if untuned:  # the database file remembers some of the settings, so tuned and untuned must not share one
@@ -233,6 +259,14 @@ def fault_matrix(
 
 def _settings(data: Path | None) -> Settings:
     return check_settings(Settings.at(data))
+
+
+def _fault_plan(faults: str | None, cancel_share: float | None) -> FaultPlan | None:
+    if cancel_share is None:
+        return None if faults is None else load_plan(faults, ACTIONS)
+    if not 0 <= cancel_share <= 1:
+        raise InputError(f"--cancel-share must be between 0 and 1, not {cancel_share}")
+    return load_plan(faults or "calm", ACTIONS).with_cancelled_share(cancel_share)
 
 
 def _styles(text: str) -> tuple[Style, ...]:

@@ -8,7 +8,7 @@ from events.catalogue import SaleRecorded, SaleReversed
 from events.envelope import Event
 from events.subscriptions import Reaction
 from orders.model import Placement, Style
-from services.analytics import ANALYTICS, ON_ORDER_FAILED, ON_ORDER_PLACED, RECORD_SALE, REVERSE_SALE
+from services.analytics import ANALYTICS, ON_ORDER_CANCELLED, ON_ORDER_PLACED, RECORD_SALE, REVERSE_SALE
 from services.service import Cancellation
 from stores import analytics as tables
 from stores.ledger import EffectKey, Ledger
@@ -54,9 +54,9 @@ class AnalyticsActivities:
         """`order.placed` → `sale.recorded`."""
         return self._reporter.tell(event, sale__recorded=self.record_sale(placement_of(event)))
 
-    @activity.defn(name=ON_ORDER_FAILED)
-    def on_order_failed(self, event: Event) -> Reaction:
-        """`shipment.failed`, `invoice.failed` → `sale.reversed`."""
+    @activity.defn(name=ON_ORDER_CANCELLED)
+    def on_order_cancelled(self, event: Event) -> Reaction:
+        """`shipment.failed`, `invoice.failed`, `order.cancelled` → `sale.reversed`."""
         return self._reporter.tell(event, sale__reversed=self.reverse_sale(cancellation_of(event)))
 
 

@@ -8,7 +8,7 @@ from events.catalogue import CreditNoteIssued, InvoiceIssued
 from events.envelope import Event
 from events.subscriptions import Reaction
 from orders.model import Placement, Style
-from services.invoicing import INVOICING, ISSUE_CREDIT_NOTE, ISSUE_INVOICE, ON_ORDER_FAILED, ON_ORDER_PLACED
+from services.invoicing import INVOICING, ISSUE_CREDIT_NOTE, ISSUE_INVOICE, ON_ORDER_CANCELLED, ON_ORDER_PLACED
 from services.service import Cancellation
 from stores import invoicing as tables
 from stores.ledger import EffectKey, Ledger
@@ -52,9 +52,9 @@ class InvoicingActivities:
         """`order.placed` → `invoice.issued`."""
         return self._reporter.tell(event, invoice__issued=self.issue_invoice(placement_of(event)))
 
-    @activity.defn(name=ON_ORDER_FAILED)
-    def on_order_failed(self, event: Event) -> Reaction:
-        """`shipment.failed`, `invoice.failed` → `credit_note.issued`."""
+    @activity.defn(name=ON_ORDER_CANCELLED)
+    def on_order_cancelled(self, event: Event) -> Reaction:
+        """`shipment.failed`, `invoice.failed`, `order.cancelled` → `credit_note.issued`."""
         return self._reporter.tell(event, credit_note__issued=self.issue_credit_note(cancellation_of(event)))
 
 

@@ -31,7 +31,7 @@ def cancellation_mail(order_id: str, *, sender: str, address: str, key: str) -> 
         address,
         key,
         subject=f"Your order {order_id} was cancelled",
-        text=f"We are sorry: your order {order_id} could not be kept. You will be charged nothing.\n",
+        text=f"Your order {order_id} has been cancelled. You will be charged nothing.\n",
     )
 
 

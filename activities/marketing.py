@@ -18,7 +18,7 @@ from events.subscriptions import Reaction
 from orders.model import Placement, Style
 from services.marketing import (
     MARKETING,
-    ON_ORDER_FAILED,
+    ON_ORDER_CANCELLED,
     ON_ORDER_PLACED,
     TELL_CUSTOMER,
     THANK_CUSTOMER,
@@ -72,9 +72,9 @@ class MarketingActivities:
         thanked = self.thank_customer(placement_of(event))
         return self._reporter.tell(event, confirmation__sent=thanked.confirmation, campaign__left=thanked.campaign)
 
-    @activity.defn(name=ON_ORDER_FAILED)
-    def on_order_failed(self, event: Event) -> Reaction:
-        """`shipment.failed`, `invoice.failed` → `cancellation.sent`, `campaign.rejoined`."""
+    @activity.defn(name=ON_ORDER_CANCELLED)
+    def on_order_cancelled(self, event: Event) -> Reaction:
+        """`shipment.failed`, `invoice.failed`, `order.cancelled` → `cancellation.sent`, `campaign.rejoined`."""
         told = self.tell_customer(cancellation_of(event))
         return self._reporter.tell(event, cancellation__sent=told.cancellation, campaign__rejoined=told.campaign)
 

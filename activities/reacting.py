@@ -6,10 +6,11 @@ from pydantic import BaseModel
 from temporalio import activity
 
 from events.bus import ROUTE
-from events.catalogue import OrderFailed
+from events.catalogue import CancelRequested, OrderCancelled
 from events.envelope import Event
 from events.subscriptions import Reaction, RoutedEvent, SubscriptionRegistry
 from faults.dice import Dice
+from orders.cancelling import CancelRequest
 from orders.model import Order, Placement
 from services.service import Cancellation
 
@@ -65,9 +66,15 @@ def placement_of(event: Event) -> Placement:
 
 
 def cancellation_of(event: Event) -> Cancellation:
-    """The compensation that a failure event asks for: the same as the saga's."""
-    failed = OrderFailed.model_validate(event.data)
-    return Cancellation(style="choreography", order_id=failed.order_id, reason=failed.reason, dice=_dice_of(event))
+    """The compensation that an event asks for which cancels the order: the same as the saga's."""
+    fact = OrderCancelled.model_validate(event.data)
+    return Cancellation(style="choreography", order_id=fact.order_id, reason=fact.reason, dice=_dice_of(event))
+
+
+def request_of(event: Event) -> CancelRequest:
+    """The customer's wish that `order.cancel_requested` tells of."""
+    fact = CancelRequested.model_validate(event.data)
+    return CancelRequest(style="choreography", order_id=fact.order_id, reason=fact.reason, dice=_dice_of(event))
 
 
 def _dice_of(event: Event) -> Dice | None:

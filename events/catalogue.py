@@ -89,10 +89,27 @@ class SaleReversed(Fact):
     total_pence: int
 
 
-class OrderFailed(Fact):
-    """A critical service gave up: the order can't be kept."""
+class CancelRequested(Fact):
+    """The customer wants the order cancelled; nothing is cancelled by that. Shipping alone acts on it, and decides."""
+
+    reason: str
+
+
+class OrderCancelled(Fact):
+    """The order is cancelled: whoever did something for it undoes that."""
+
+    reason: str
+
+
+class OrderFailed(OrderCancelled):
+    """A critical service gave up, so the order can't be kept."""
 
     service: str
+
+
+class CancellationRefused(Fact):
+    """The customer's wish came too late, and the order stays as it is."""
+
     reason: str
 
 
@@ -110,8 +127,14 @@ CATALOGUE: dict[str, type[BaseModel]] = {
     "campaign.rejoined": CampaignRejoined,
     "sale.recorded": SaleRecorded,
     "sale.reversed": SaleReversed,
+    "order.cancel_requested": CancelRequested,
+    "order.cancelled": OrderCancelled,
+    "cancellation.refused": CancellationRefused,
 }
 """Event type to the model of its data."""
 
 FAILURES = ("shipment.failed", "invoice.failed")
+"""The facts that tell of a critical service that gave up."""
+
+CANCELLING = (*FAILURES, "order.cancelled")
 """The facts that cancel an order."""

@@ -9,9 +9,10 @@ from cloudevents.core.v1.event import CloudEvent
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import from_json
 
-from events.catalogue import CATALOGUE
+from events.catalogue import CATALOGUE, CancelRequested
 from events.envelope import OWN_ATTRIBUTES, Event
 from faults.dice import Dice
+from orders.cancelling import BY_THE_CUSTOMER
 from orders.loader import first_complaint
 from orders.model import Order
 from runtime.errors import InputError
@@ -104,10 +105,29 @@ def order_placed(order: Order, *, rehearsal: bool = False, dice: Dice | None = N
         datacontenttype="application/json",
         data=_data(order),
         rehearsal=rehearsal,
-        dice=None if dice is None else dice.model_dump_json(exclude_defaults=True),
+        dice=None if dice is None else _as_attribute(dice),
     )
     _check_size(event.model_dump_json().encode(), where=f"order {order.order_id}")
     return event
+
+
+def cancel_requested(order_id: str, *, dice: Dice | None = None) -> Event:
+    """The fact that the customer wants an order cancelled. Its id is derived from the order's: there is one answer."""
+    fact = CancelRequested(order_id=order_id, reason=BY_THE_CUSTOMER)
+    return Event(
+        id=f"{order_id}/order.cancel_requested",
+        source="orderlab/shop",
+        type="order.cancel_requested",
+        subject=order_id,
+        time=datetime.now(UTC),
+        datacontenttype="application/json",
+        data=_data(fact),
+        dice=None if dice is None else _as_attribute(dice),
+    )
+
+
+def _as_attribute(dice: Dice) -> str:
+    return dice.model_dump_json(exclude_defaults=True)
 
 
 def _check_names(event: Event, *, where: str) -> None:

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 OWN_ATTRIBUTES = frozenset({"dice", "rehearsal"})
 """Extension attributes that say how the lab runs an event; nobody else may set them."""
 
+_LONGEST_REASON = 500
+
 
 class Event(BaseModel):
     """A fact, past tense. Attributes that CloudEvents does not name are kept as its extension attributes."""
@@ -44,6 +46,12 @@ class Event(BaseModel):
         """Fingerprint of the data."""
         canonical = json.dumps([self.data, self.data_base64], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+    @property
+    def reason(self) -> str | None:
+        """Why it happened, where the data says so; at most 500 characters."""
+        told = self.data.get("reason") if isinstance(self.data, dict) else None
+        return told[:_LONGEST_REASON] if isinstance(told, str) else None
 
     def follow_up(self, event_id: str, event_type: str, *, source: str, time: datetime, data: BaseModel) -> "Event":
         """A fact that follows from this event.

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
-from events.catalogue import FAILURES
+from events.catalogue import CANCELLING
 from events.envelope import Event
 from events.subscriptions import Recipient
 
@@ -54,6 +54,8 @@ class LogEntry(BaseModel):
     causationid: str | None
     digest: str
     """Fingerprint of the data."""
+    reason: str | None = None
+    """What the event says under `reason`: the one thing of its data that a reader of the log needs."""
     deliveries: list[DeliveryRecord]
 
     @classmethod
@@ -66,6 +68,7 @@ class LogEntry(BaseModel):
             time=event.time,
             causationid=event.causationid,
             digest=event.digest,
+            reason=event.reason,
             deliveries=[DeliveryRecord(subscriber=r.subscriber, handler=r.handler) for r in recipients],
         )
 
@@ -113,13 +116,13 @@ class OrderState(StrEnum):
 def order_state(log: EventLog) -> OrderState:
     """An order's business state, projected from its log: the bus itself knows nothing of orders.
 
-    A delivery still pending means the order is running. A failure event cancels the order; if the delivery of one is
-    parked, a compensation gave up, and a person has to look at it.
+    A delivery still pending means the order is running. An event that cancels the order undoes it; if the delivery of
+    one is parked, a compensation gave up, and a person has to look at it.
     """
     if not log.entries or log.deliveries(DeliveryState.PENDING):
         return OrderState.RUNNING
-    failures = [entry for entry in log.entries if entry.type in FAILURES]
-    if failures:
-        gave_up = any(d.state is DeliveryState.PARKED for entry in failures for d in entry.deliveries)
+    cancelling = [entry for entry in log.entries if entry.type in CANCELLING]
+    if cancelling:
+        gave_up = any(d.state is DeliveryState.PARKED for entry in cancelling for d in entry.deliveries)
         return OrderState.ATTENTION if gave_up else OrderState.CANCELLED
     return OrderState.PARKED if log.deliveries(DeliveryState.PARKED) else OrderState.COMPLETED

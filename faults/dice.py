@@ -77,6 +77,14 @@ NOTHING = Throw()
 """What befalls most."""
 
 
+@dataclass(frozen=True)
+class ChangeOfMind:
+    """A customer who wants an order cancelled."""
+
+    after_s: float | None
+    """How long after placing it; None for a wish that arrives before the order."""
+
+
 class Dice(BaseModel):
     """A fault plan with the seed that decides whom it hits; travels with an order."""
 
@@ -92,12 +100,9 @@ class Dice(BaseModel):
         faults = self.plan.of(service, action)
         if faults is None:
             return NOTHING
-        order = order_id.removesuffix(self.label)
 
         def drawn(kind: str) -> float:
-            text = f"{self.seed}|{order}|{service}|{action}|{kind}"
-            # 53 bits, as many as a float holds exactly; the half keeps both ends out
-            return ((int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 11) + 0.5) / 2**53
+            return self._drawn(order_id, service, action, kind)
 
         service_time_ms = faults.service_time_ms
         if faults.service_time is not None:
@@ -111,3 +116,18 @@ class Dice(BaseModel):
             ack_lost=drawn("ack_lost") < faults.ack_lost,
             twice=drawn("twice") < faults.twice,
         )
+
+    def change_of_mind(self, order_id: str) -> ChangeOfMind | None:
+        """When the customer wants this order cancelled, the same in both styles; None where they keep it."""
+        customers = self.plan.customers
+        if customers is None or self._drawn(order_id, "customer", "cancel") >= customers.cancel:
+            return None
+        if self._drawn(order_id, "customer", "overtaking") < customers.overtaking:
+            return ChangeOfMind(after_s=None)
+        return ChangeOfMind(after_s=customers.after.at(self._drawn(order_id, "customer", "after")) / 1e3)
+
+    def _drawn(self, order_id: str, *what: str) -> float:
+        """A number between 0 and 1, both left out: always the same for the same order."""
+        text = "|".join((str(self.seed), order_id.removesuffix(self.label), *what))
+        # 53 bits, as many as a float holds exactly; the half keeps both ends out
+        return ((int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 11) + 0.5) / 2**53

@@ -63,17 +63,38 @@ class ActionFaults(BaseModel):
     late_ms: Milliseconds = 500
 
 
+class Customers(BaseModel):
+    """Customers who change their mind, at whatever moment, and how long shipping lets them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cancel: Share
+    """The share of the orders that their customers cancel."""
+    overtaking: Share = 0.05
+    """The share of those whose wish arrives before the order itself."""
+    after: LogNormal = LogNormal(p50_ms=60, p99_ms=2_000)
+    """How long after placing it the others want it cancelled."""
+    handover_ms: Milliseconds = 150
+    """From the begin of the fulfilment until the carrier has the parcel, when it is too late."""
+
+
 class FaultPlan(BaseModel):
-    """What may go wrong, by service and effect (or the effect's undoing)."""
+    """What may go wrong, by service and effect (or the effect's undoing), and by customers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=40)]
-    services: dict[str, dict[str, ActionFaults]]
+    services: dict[str, dict[str, ActionFaults]] = {}
+    customers: Customers | None = None
 
     def of(self, service: str, action: str) -> ActionFaults | None:
         """What may befall this effect of this service."""
         return self.services.get(service, {}).get(action)
+
+    def with_cancelled_share(self, share: float) -> "FaultPlan":
+        """The same plan, with this share of the orders cancelled by their customers."""
+        customers = Customers(cancel=share) if self.customers is None else self.customers
+        return self.model_copy(update={"customers": customers.model_copy(update={"cancel": share})})
 
 
 def plan_names() -> list[str]:

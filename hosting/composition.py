@@ -20,9 +20,10 @@ from stores import analytics, invoicing, marketing, shipping
 from stores.database import check_database_url
 from stores.ledger import Ledger
 from workflows.event_bus import EventBus
+from workflows.order_cancellation import OrderCancellation
 from workflows.order_saga import OrderSaga
 
-WORKFLOWS: dict[str, list[type]] = {"saga": [OrderSaga], "bus": [EventBus]}
+WORKFLOWS: dict[str, list[type]] = {"saga": [OrderSaga, OrderCancellation], "bus": [EventBus]}
 """What the workflow workers host."""
 
 
@@ -57,17 +58,24 @@ def activities_of(
     reporter = Reporter(name, subscribers)
     if name == "shipping":
         shop = ShippingActivities(ledger(shipping.METADATA), reporter)
-        return [shop.begin_fulfilment, shop.cancel_shipment, shop.on_order_placed, shop.on_order_failed]
+        return [
+            shop.begin_fulfilment,
+            shop.cancel_shipment,
+            shop.decide_cancellation,
+            shop.on_order_placed,
+            shop.on_cancel_requested,
+            shop.on_order_cancelled,
+        ]
     if name == "invoicing":
         office = InvoicingActivities(ledger(invoicing.METADATA), reporter)
-        return [office.issue_invoice, office.issue_credit_note, office.on_order_placed, office.on_order_failed]
+        return [office.issue_invoice, office.issue_credit_note, office.on_order_placed, office.on_order_cancelled]
     if name == "marketing":
         books = ledger(marketing.METADATA)
         marketing.enrol(books.engine, campaign_audience(load_orders(SHIPPED_ORDERS).orders))
         agency = MarketingActivities(books, reporter, _mailer(settings, stack))
-        return [agency.thank_customer, agency.tell_customer, agency.on_order_placed, agency.on_order_failed]
+        return [agency.thank_customer, agency.tell_customer, agency.on_order_placed, agency.on_order_cancelled]
     desk = AnalyticsActivities(ledger(analytics.METADATA), reporter)
-    return [desk.record_sale, desk.reverse_sale, desk.on_order_placed, desk.on_order_failed]
+    return [desk.record_sale, desk.reverse_sale, desk.on_order_placed, desk.on_order_cancelled]
 
 
 def _mailer(settings: Settings, stack: contextlib.AsyncExitStack) -> Mailer:

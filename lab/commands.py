@@ -1,29 +1,37 @@
 """What each command about single orders and events does, once its input is known to be good."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from temporalio.client import Client, WorkflowHistory
 
 from events.envelope import Event
+from events.log import OrderState
 from events.reading import log_of
 from faults.dice import Dice
 from lab import show
+from lab.cancelling import Canceller
 from lab.console import RESULTS, announce, write_json
 from lab.dead_letters import DeadLetter, Redriven, chosen, parked, redrive
 from lab.effects import all_effects
-from lab.placing import Placed, Placer, workflow_id
+from lab.placing import Placed, Placer
 from lab.replay import histories_of, replay
 from lab.running import PATIENCE_S, for_this_command, until_interrupted, whole_lab
+from lab.runs import latest_run, workflow_id
 from lab.status import OrderStatus, end_of, recent, status_of
-from orders.model import Order, Style
+from orders.model import STYLES, Order, Style
 from runtime.errors import InputError, OrderlabError
 from runtime.settings import Settings
 
 _REDRIVES_AT_ONCE = 8
 _REDRIVE_S = 20
 """A redriven delivery may be tried for days; this is how long the command stays to see."""
+
+
+Answer = TypeVar("Answer")
 
 
 async def up(settings: Settings) -> None:
@@ -79,6 +87,66 @@ async def place(  # noqa: PLR0913 - the options of the command
         broken = [f"{status.workflow_id}: {status.detail}" for status in statuses if status.state is None]
         if broken:
             raise OrderlabError("; ".join(broken))
+
+
+class Cancelled(BaseModel):
+    """What became of a customer's wish to cancel an order in one style."""
+
+    order_id: str
+    style: Style
+    accepted: bool
+    reason: str
+    """Why it is cancelled, or why it can't be any more."""
+    state: OrderState | None
+    """How the order stands."""
+    workflow_id: str
+    run_id: str | None
+
+
+async def cancel(settings: Settings, order_id: str, styles: tuple[Style, ...], json: Path | None) -> None:
+    """Ask for an order to be cancelled, as its customer does, and tell the answer and how the order stands.
+
+    Args:
+        settings: the data directory.
+        order_id: of an order, which need not have been placed yet.
+        styles: in which styles; none means those in which it was placed, and if there is none, all.
+        json: where to write the result.
+
+    Raises:
+        InputError: the order is another lab's.
+        OrderlabError: nobody could decide, or the order ended in no legal state.
+    """
+    async with for_this_command(settings) as (session, _):
+        client, lab = session.client, session.lab
+        placed_in = [style for style in STYLES if await latest_run(client, lab, style, order_id) is not None]
+        results: list[Cancelled] = []
+        for style in styles or placed_in or STYLES:
+            asked = Canceller(client, lab).cancel(order_id, style)
+            decision = await _patiently(asked, _no_answer_yet)
+            await _end_of(client, Placed(style, order_id, known=True))
+            status = await status_of(client, style, order_id)
+            if status is None or status.state is None:
+                raise OrderlabError(
+                    f"order {order_id} ({style}): {status.detail if status else 'its workflow is gone'}"
+                )
+            results.append(
+                Cancelled(
+                    order_id=order_id,
+                    style=style,
+                    accepted=decision.accepted,
+                    reason=decision.reason,
+                    state=status.state,
+                    workflow_id=status.workflow_id,
+                    run_id=status.run_id,
+                )
+            )
+            if str(json) != "-":
+                answer = "accepted" if decision.accepted else "refused"
+                where = session.link(status.workflow_id, status.run_id) or f"workflow id {status.workflow_id}"
+                told = f"{order_id}  {style:<12}  {answer}: {decision.reason}  (now {status.state})  {where}"
+                RESULTS.print(told, markup=False)
+        if json is not None:
+            write_json(json, list(results))
 
 
 async def list_orders(settings: Settings, limit: int, json: Path | None) -> None:
@@ -206,12 +274,25 @@ async def replay_histories(histories: list[WorkflowHistory], json: Path | None) 
 
 async def _end_of(client: Client, placed: Placed) -> None:
     """Wait until an order has ended; where that takes long, tell why."""
-    end = asyncio.ensure_future(end_of(client, placed))
+
+    async def not_yet() -> None:
+        status = await status_of(client, placed.style, placed.order_id)
+        why = f": {status.detail}" if status and status.detail else ""
+        announce(f"order {placed.order_id} has not ended yet ({placed.style}){why}")
+
+    await _patiently(end_of(client, placed), not_yet)
+
+
+async def _no_answer_yet() -> None:
+    announce("shipping has not answered yet; the request is kept, also if you stop waiting")
+
+
+async def _patiently(work: Coroutine[Any, Any, Answer], tell: Callable[[], Awaitable[None]]) -> Answer:
+    """Wait for something; where that takes long, tell so now and then."""
+    waited_for = asyncio.ensure_future(work)
     try:
-        while not (await asyncio.wait({end}, timeout=PATIENCE_S))[0]:
-            status = await status_of(client, placed.style, placed.order_id)
-            why = f": {status.detail}" if status and status.detail else ""
-            announce(f"order {placed.order_id} has not ended yet ({placed.style}){why}")
-        end.result()
+        while not (await asyncio.wait({waited_for}, timeout=PATIENCE_S))[0]:
+            await tell()
+        return waited_for.result()
     finally:
-        end.cancel()
+        waited_for.cancel()

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from faults.dice import Dice
 from faults.plan import FaultPlan
 from lab.audit import audit
-from lab.effects import all_effects
+from lab.effects import all_effects, consistent_since_us
 from lab.histories import costs_of
 from lab.measure import Measured, Timing, measure, warm_up
 from lab.parity import compare_styles
-from lab.placing import Placer, workflow_id
+from lab.placing import Placer
 from lab.report import Links, Report, ServerReport
+from lab.runs import workflow_id
 from lab.summary import ratios, style_report
 from orders.loader import OrderBook
 from orders.model import STYLES, Order
@@ -87,10 +88,18 @@ async def report_on(
     ids = {order.order_id for order in orders}
     ended = {timing.placed.order_id for timing in measured.all}
     effects = [record for record in await asyncio.to_thread(all_effects, settings) if record.order_id in ids]
+    consistent_us = await asyncio.to_thread(consistent_since_us, settings)
+    asked = [timing for timing in measured.all if timing.asked is not None]
     costs = {
-        style: await costs_of(session.client, [workflow_id(style, order) for order in sorted(ended)])
+        style: await costs_of(
+            session.client,
+            [workflow_id(style, order) for order in sorted(ended)],
+            started_again=[workflow_id(style, timing.placed.order_id) for timing in asked],
+        )
         for style in STYLES
     }
+    # When a customer's clock decides, each style is asked at a moment of its own.
+    by_the_clock = {timing.placed.order_id for timing in asked if timing.asked and not timing.asked.overtook}
     shown = orders[0].order_id
     return Report(
         scenario=SCENARIO,
@@ -101,9 +110,9 @@ async def report_on(
         server=ServerReport(
             version=await server_version(session.client), tuned=session.tuned, database=session.database
         ),
-        styles={style: style_report(style, measured, effects, costs[style]) for style in STYLES},
+        styles={style: style_report(style, measured, effects, costs[style], consistent_us) for style in STYLES},
         ratios=ratios(measured, effects, plan.seed),
-        parity=compare_styles(ids, effects),
+        parity=compare_styles(ids - by_the_clock, effects),
         audit=await audit(session.client, settings, session.lab, order_ids=ids),
         links=Links(
             order_id=shown,

@@ -1,14 +1,19 @@
 """Reads what the services did, from their own databases."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from orders.model import Style
 from runtime.errors import InputError
 from runtime.settings import Settings
 from services.order_placed import SERVICES
-from stores.ledger import EffectRecord, read_effects
+from stores.ledger import EffectRecord, read_effects, read_last_change
+
+Found = TypeVar("Found")
 
 
 def all_effects(settings: Settings, order_id: str | None = None) -> list[EffectRecord]:
@@ -21,14 +26,31 @@ def all_effects(settings: Settings, order_id: str | None = None) -> list[EffectR
     Raises:
         InputError: a database can't be read.
     """
-    records: list[EffectRecord] = []
+    records = [record for found in _read(settings, lambda url: read_effects(url, order_id)) for record in found]
+    return sorted(records, key=lambda record: (record.at, record.idempotency_key))
+
+
+def consistent_since_us(settings: Settings) -> dict[tuple[Style, str], int]:
+    """Since when nothing has changed of an order in any service: microseconds since 1970, by style and order.
+
+    Raises:
+        InputError: a database can't be read.
+    """
+    latest: dict[tuple[Style, str], int] = {}
+    for changes in _read(settings, read_last_change):
+        for order, at_us in changes.items():
+            latest[order] = max(at_us, latest.get(order, 0))
+    return latest
+
+
+def _read(settings: Settings, read: Callable[[str], Found]) -> Iterator[Found]:
+    """What there is to read in the database of each service, of those that exist."""
     for service in SERVICES:
         url = settings.database_url(service.name)
         file = make_url(url).database
         if url.startswith("sqlite") and (file is None or not Path(file).exists()):
             continue
         try:
-            records += read_effects(url, order_id)
+            yield read(url)
         except SQLAlchemyError as error:
             raise InputError(f"can't read the database of {service.name}: {error}".splitlines()[0]) from error
-    return sorted(records, key=lambda record: (record.at, record.idempotency_key))

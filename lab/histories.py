@@ -1,7 +1,7 @@
 """Counts what a run cost, from its history."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from temporalio.api.enums.v1 import EventType
@@ -22,24 +22,43 @@ class RunCost:
     """Attempts of activities beyond the first."""
 
 
-async def costs_of(client: Client, workflow_ids: Iterable[str]) -> list[RunCost]:
-    """The cost of the latest run of each workflow, read from its history."""
+async def costs_of(
+    client: Client, workflow_ids: Iterable[str], *, started_again: Collection[str] = ()
+) -> list[RunCost]:
+    """The cost of the latest run of each workflow, read from its history.
+
+    Args:
+        client: of the Temporal server.
+        workflow_ids: whose.
+        started_again: those of them that may have several runs, all of which are counted.
+    """
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def cost(workflow_id: str) -> RunCost:
+    async def cost(workflow_id: str, run_id: str | None) -> RunCost:
         async with gate:
-            history = await client.get_workflow_handle(workflow_id).fetch_history()
+            history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
         return count(list(history.events))
 
-    return list(await asyncio.gather(*(cost(workflow_id) for workflow_id in workflow_ids)))
+    async def costs(workflow_id: str) -> list[RunCost]:
+        runs = await _runs_of(client, workflow_id) if workflow_id in started_again else [None]
+        return list(await asyncio.gather(*(cost(workflow_id, run_id) for run_id in runs)))
+
+    return [one for found in await asyncio.gather(*(costs(one) for one in workflow_ids)) for one in found]
+
+
+async def _runs_of(client: Client, workflow_id: str) -> list[str]:
+    """All runs under an id; the list may lag behind, but the latest is always known."""
+    listed = {run.run_id async for run in client.list_workflows(f"WorkflowId = '{workflow_id}'")}
+    return sorted(listed | {(await client.get_workflow_handle(workflow_id).describe()).run_id})
 
 
 def count(events: list[HistoryEvent]) -> RunCost:
     """Count a history's events, billable Actions and retries.
 
-    One Action each: the start (a signal-with-start is one, its first signal included), a further signal, an activity
-    and each retry of it, a timer, an upsert of search attributes; one for all local activities of a workflow task.
-    Source: https://docs.temporal.io/cloud/actions. A query leaves no trace in the history and is not counted.
+    One Action each: the start (a signal-with-start is one, its first signal included), a further signal, an update, an
+    activity and each retry of it, a timer, an upsert of search attributes; one for all local activities of a workflow
+    task. Source: https://docs.temporal.io/cloud/actions. Queries, and updates that a validator turned away, leave no
+    trace in the history and are not counted.
     """
     kinds = [event.event_type for event in events]
     retries = sum(
@@ -57,6 +76,7 @@ def count(events: list[HistoryEvent]) -> RunCost:
     billed = (
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
         EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
         EventType.EVENT_TYPE_TIMER_STARTED,
         EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,

@@ -18,7 +18,8 @@ from lab.effects import all_effects
 from lab.histories import costs_of
 from lab.matrix_rule import CASES, UNDOING, Case, Cell, complaints
 from lab.parity import Parity, compare_styles
-from lab.placing import Placed, Placer, workflow_id
+from lab.placing import Placed, Placer
+from lab.runs import workflow_id
 from lab.status import end_of
 from orders.loader import OrderBook, campaign_audience
 from orders.model import STYLES, Order, Style

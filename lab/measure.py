@@ -30,6 +30,21 @@ class Timing:
     """From the call to the news of the end."""
     state: OrderState | None
     detail: str | None
+    asked: "Asked | None" = None
+    """Where the customer wanted it cancelled."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A customer's wish to cancel an order, and the answer."""
+
+    asked_us: int
+    """When: microseconds since 1970."""
+    answered_ms: float
+    """From asking to the answer."""
+    accepted: bool
+    overtook: bool
+    """Asked and answered before the order was placed; then the state of the order decides, and not the clock."""
 
 
 @dataclass
@@ -121,6 +136,8 @@ async def _gated(
 async def run_order(client: Client, placer: Placer, order: Order, style: Style, look_every_s: float) -> Timing:
     """Place an order and wait for its end, and keep at both while there is no server: the same order twice is one.
 
+    A customer who changes their mind has it cancelled meanwhile, or after that, or even before.
+
     Args:
         client: of the Temporal server.
         placer: places the order.
@@ -128,10 +145,23 @@ async def run_order(client: Client, placer: Placer, order: Order, style: Style, 
         style: in which style.
         look_every_s: how often an order that has not ended is asked whether something is parked.
     """
+    mind = placer.change_of_mind(order)
+    asked = await _ask(placer, order, style, overtook=True) if mind is not None and mind.after_s is None else None
     called_us = time.time_ns() // 1_000
     called = time.perf_counter()
     placed = await persistently(lambda: placer.place(order, style))
     acknowledged = time.perf_counter()
+    if mind is not None and mind.after_s is not None:
+        await asyncio.sleep(max(0, called + mind.after_s - time.perf_counter()))
+        asked = await _ask(placer, order, style, overtook=False)
     state, detail = await persistently(lambda: end_of(client, placed, look_every_s=look_every_s))
     ended = time.perf_counter()
-    return Timing(placed, called_us, (acknowledged - called) * 1e3, (ended - called) * 1e3, state, detail)
+    return Timing(placed, called_us, (acknowledged - called) * 1e3, (ended - called) * 1e3, state, detail, asked)
+
+
+async def _ask(placer: Placer, order: Order, style: Style, *, overtook: bool) -> Asked:
+    """Ask for an order to be cancelled, as its customer does."""
+    asked_us = time.time_ns() // 1_000
+    asked = time.perf_counter()
+    decision = await persistently(lambda: placer.canceller.cancel(order.order_id, style))
+    return Asked(asked_us, (time.perf_counter() - asked) * 1e3, decision.accepted, overtook)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from temporalio.client import WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.service import RPCError
 
 Answer = TypeVar("Answer")
@@ -20,14 +21,14 @@ async def persistently(call: Callable[[], Awaitable[Answer]], within_s: float = 
         within_s: for how long.
 
     Raises:
-        RPCError: that of the last try.
+        RPCError, WorkflowUpdateRPCTimeoutOrCancelledError: that of the last try.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s
     while True:
         try:
             return await call()
-        except RPCError:
+        except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError):
             if loop.time() > deadline:
                 raise
             await asyncio.sleep(_PAUSE_S)

@@ -1,23 +1,27 @@
 """Places orders: starts the saga, publishes `order.placed`, and tells a repeated order from a contradictory one."""
 
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypedDict
 
-from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
 
-from events.bus import bus_id
 from events.edge import order_placed
 from events.envelope import Event
 from events.reading import log_of
 from events.transport import WORKFLOW_TASK_TIMEOUT, EventPublisher
-from faults.dice import Dice
+from faults.dice import ChangeOfMind, Dice
+from lab.cancelling import Canceller
+from lab.runs import DIGEST, latest_run, workflow_id
+from orders.cancelling import CancelRequest, LateOrder
 from orders.model import STYLES, Order, Placement, Style
 from runtime.errors import InputError
 from runtime.search import ORDER_ID, ORDER_STYLE
 from services.order_placed import registry
 from services.service import task_queue
+from workflows.order_cancellation import OrderCancellation
 from workflows.order_saga import OrderSaga
 
 
@@ -31,6 +35,17 @@ class Placed:
     """It had been placed before, with the same content: nothing was changed."""
 
 
+class _SagaOptions(TypedDict):
+    """How the workflows of an order's saga are started."""
+
+    id: str
+    task_queue: str
+    task_timeout: timedelta
+    memo: dict[str, str]
+    static_summary: str
+    search_attributes: TypedSearchAttributes
+
+
 class Placer:
     """Places orders in a lab."""
 
@@ -39,12 +54,17 @@ class Placer:
         self._client = client
         self._lab = lab
         self._dice = dice
+        self.canceller = Canceller(client, lab, dice)
         self._publisher = EventPublisher(client, registry(lab), lab=lab, task_queue=task_queue("bus", lab))
 
     @property
     def expects_faults(self) -> bool:
         """Whether orders may be parked."""
         return self._dice is not None
+
+    def change_of_mind(self, order: Order) -> ChangeOfMind | None:
+        """When the customer wants this order cancelled; None where they keep it."""
+        return None if self._dice is None else self._dice.change_of_mind(order.order_id)
 
     async def place_once(self, order: Order, styles: tuple[Style, ...]) -> list[Placed]:
         """Place an order that may have been placed before; all styles or none.
@@ -74,23 +94,43 @@ class Placer:
         if style == "choreography":
             publication = await self._publisher.publish(event, summary=_summary(order))
             return Placed(style, order.order_id, publication.known)
+        placement = Placement(style=style, order=order, lab=self._lab, rehearsal=rehearsal, dice=dice)
         try:
             await self._client.start_workflow(
                 OrderSaga.run,
-                Placement(style=style, order=order, lab=self._lab, rehearsal=rehearsal, dice=dice),
-                id=workflow_id(style, order.order_id),
-                task_queue=task_queue("saga", self._lab),
+                placement,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                task_timeout=WORKFLOW_TASK_TIMEOUT,
-                memo={"digest": event.digest, "lab": self._lab},
-                static_summary=_summary(order),
-                search_attributes=TypedSearchAttributes(
-                    [SearchAttributePair(ORDER_ID, order.order_id), SearchAttributePair(ORDER_STYLE, style)]
-                ),
+                **self._saga_options(order, event.digest),
             )
         except WorkflowAlreadyStartedError:
-            return Placed(style, order.order_id, known=True)
+            run = await latest_run(self._client, self._lab, style, order.order_id)
+            if run is None or await run.memo_value(DIGEST, default=None) is not None:
+                return Placed(style, order.order_id, known=True)
+            await self._take_in_cancelled(LateOrder(placement=placement, digest=event.digest))
         return Placed(style, order.order_id, known=False)
+
+    async def _take_in_cancelled(self, late: LateOrder) -> None:
+        """Hand an order that was cancelled before it was placed to what remembers that, at work or not."""
+        placement = late.placement
+        await self._client.start_workflow(
+            OrderCancellation.run,
+            CancelRequest(style="saga", order_id=placement.order_id, lab=self._lab, dice=placement.dice),
+            start_signal="placed",
+            start_signal_args=[late],
+            **self._saga_options(placement.order, late.digest),
+        )
+
+    def _saga_options(self, order: Order, digest: str) -> _SagaOptions:
+        return {
+            "id": workflow_id("saga", order.order_id),
+            "task_queue": task_queue("saga", self._lab),
+            "task_timeout": WORKFLOW_TASK_TIMEOUT,
+            "memo": {DIGEST: digest, "lab": self._lab},
+            "static_summary": _summary(order),
+            "search_attributes": TypedSearchAttributes(
+                [SearchAttributePair(ORDER_ID, order.order_id), SearchAttributePair(ORDER_STYLE, "saga")]
+            ),
+        }
 
     async def publish(self, event: Event) -> tuple[tuple[str, ...], bool]:
         """Publish any event; answers who it went to, and whether it was known already.
@@ -103,7 +143,7 @@ class Placer:
         if is_order and await self._is_known(event, "choreography"):
             return (), True
         if not is_order:
-            await self._run_of(event.correlation_key, "choreography")
+            await latest_run(self._client, self._lab, "choreography", event.correlation_key)
         publication = await self._publisher.publish(event)
         return publication.recipients, publication.known
 
@@ -114,46 +154,22 @@ class Placer:
             InputError: by another lab, or with other content.
         """
         order_id = event.correlation_key
-        run = await self._run_of(order_id, style)
+        run = await latest_run(self._client, self._lab, style, order_id)
         if run is None:
             return False
         if style == "saga":
-            digest = await run.memo_value("digest", default=None)
+            digest = await run.memo_value(DIGEST, default=None)
         else:
             log = await log_of(self._client, order_id)
             digest = next((one.digest for one in log.entries if one.type == event.type), None) if log else None
-            if digest is None:  # there are events about it, but nobody has placed it
-                return False
+        if digest is None:  # there are events about it, or a cancellation, but nobody has placed it
+            return False
         if digest != event.digest:
             raise InputError(
                 f"order {order_id} was placed before with other content ({style}); "
                 "nothing was changed: give the new order an id of its own"
             )
         return True
-
-    async def _run_of(self, key: str, style: Style) -> WorkflowExecutionDescription | None:
-        """The latest run under a key, if there is any.
-
-        Raises:
-            InputError: it is another lab's.
-        """
-        try:
-            run = await self._client.get_workflow_handle(workflow_id(style, key)).describe()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
-        if await run.memo_value("lab", default="") != self._lab:
-            raise InputError(
-                f"order {key} was placed on this Temporal server from another data directory; "
-                "give the order another id, or use a namespace of its own"
-            )
-        return run
-
-
-def workflow_id(style: Style, order_id: str) -> str:
-    """Workflow id of an order in one style: `saga/536365`, `bus/536365`."""
-    return f"saga/{order_id}" if style == "saga" else bus_id(order_id)
 
 
 def _summary(order: Order) -> str:

@@ -8,7 +8,7 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
-from lab.placing import workflow_id
+from lab.runs import workflow_id
 from orders.model import STYLES
 from runtime.errors import InputError
 from runtime.temporal import ORDERLAB_PLUGIN

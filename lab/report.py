@@ -36,6 +36,18 @@ class Percentiles(BaseModel):
         )
 
 
+class Cancellations(BaseModel):
+    """Orders that their customers wanted cancelled."""
+
+    asked: int
+    accepted: int
+    refused: int
+    answered_ms: Percentiles | None
+    """From the request to shipping's answer."""
+    consistent_ms: Percentiles | None
+    """Where accepted, from the request until the last service had undone its work, or had closed its key to it."""
+
+
 class StyleReport(BaseModel):
     """What one style did."""
 
@@ -51,6 +63,8 @@ class StyleReport(BaseModel):
     retries: int | None
     parked: int | None
     blast_radius: float | None = None
+    cancellations: Cancellations | None = None
+    """Null where no customer wanted to cancel."""
     effects: dict[str, dict[str, int]]
     """Service to effect to how many."""
 

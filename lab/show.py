@@ -1,6 +1,6 @@
 """Prints results for people."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -9,7 +9,7 @@ from rich.text import Text
 from events.log import EventLog
 from lab.audit import AuditReport
 from lab.dead_letters import DeadLetter
-from lab.report import Percentiles, Ratio, Report
+from lab.report import Cancellations, Percentiles, Ratio, Report
 from lab.status import OrderStatus
 from orders.loader import OrderBook
 from orders.model import STYLES
@@ -18,6 +18,12 @@ from stores.ledger import EffectRecord
 
 _SHOWN_PAYLOAD = 60
 """Characters; `--json` gives all that is kept."""
+
+_CANCELLATIONS: dict[str, Callable[[Cancellations], str]] = {
+    "cancellations accepted, refused": lambda of: f"{of.accepted}, {of.refused}",
+    "cancellation answered": lambda of: _times(of.answered_ms),
+    "cancellation consistent": lambda of: _times(of.consistent_ms),
+}
 
 
 def order_book(book: OrderBook) -> str:
@@ -62,6 +68,9 @@ def report(result: Report) -> RenderableType:
     table.add_section()
     for name in ("history_events_per_order", "actions_per_order", "retries"):
         table.add_row(name.replace("_", " "), _number(getattr(saga, name)), _number(getattr(choreography, name)), "")
+    for name, value in _CANCELLATIONS.items():
+        if saga.cancellations and choreography.cancellations:
+            table.add_row(name, value(saga.cancellations), value(choreography.cancellations), "")
     table.add_section()
     for state in sorted({*saga.end_states, *choreography.end_states}):
         table.add_row(
@@ -84,7 +93,10 @@ def parity(result: Report) -> RenderableType:
     """Whether both styles ended in the same business state."""
     compared, differences = result.parity.compared, result.parity.differences
     if not differences:
-        return Text(f"Same business state in both styles: {compared} of {compared} orders, effect by effect.", "green")
+        left = result.orders - compared
+        rest = f" The other {left} were cancelled at a moment of the clock: each style ends in its own." if left else ""
+        told = f"Same business state in both styles: {compared} of {compared} orders, effect by effect.{rest}"
+        return Text(told, "green")
     lines = [f"DIFFERENT business state in {len({d.order_id for d in differences})} of {compared} orders:"]
     lines += [
         f"  {d.order_id} {d.service}: saga {d.saga or 'nothing'}, choreography {d.choreography or 'nothing'}"

@@ -17,11 +17,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from events.bus import LOG
 from events.log import DeliveryState, EventLog, OrderState, order_state
 from events.reading import QUERY_TIMEOUT
-from lab.placing import Placed, workflow_id
+from lab.placing import Placed
+from lab.runs import workflow_id
 from orders.model import STYLES, Style
 from runtime.search import ORDER_ID, ORDER_STYLE
 from workflows.order_saga import OrderSaga
-from workflows.saga import SagaOutcome
+from workflows.outcome import SagaOutcome
 
 _left_alone: set[asyncio.Future[tuple[OrderState | None, str | None]]] = set()
 """Calls that wait for the end of a run, though nobody is interested in it any more.
@@ -111,7 +112,7 @@ async def recent(client: Client, lab: str, limit: int) -> list[OrderStatus]:
     async for run in client.list_workflows(query):
         order_id = run.typed_search_attributes.get(ORDER_ID)
         if order_id is not None and await run.memo_value("lab", default="") == lab:
-            listed["saga" if run.workflow_type == "OrderSaga" else "choreography", order_id] = None
+            listed["saga" if run.id.startswith("saga/") else "choreography", order_id] = None
         if len(listed) == limit:
             break
     found = await asyncio.gather(*(status_of(client, style, order_id) for style, order_id in listed))

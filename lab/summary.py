@@ -3,12 +3,12 @@
 import random
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lab.histories import RunCost
 from lab.measure import Measured, Timing
 from lab.parity import UNDONE_BY
-from lab.report import Percentiles, Ratio, StyleReport
+from lab.report import Cancellations, Percentiles, Ratio, StyleReport
 from orders.model import STYLES, Style
 from services.order_placed import SERVICES
 from stores.ledger import EffectRecord
@@ -20,18 +20,23 @@ _RESAMPLES = 1_000
 
 
 def style_report(
-    style: Style, measured: Measured, effects: Sequence[EffectRecord], costs: Sequence[RunCost]
+    style: Style,
+    measured: Measured,
+    effects: Sequence[EffectRecord],
+    costs: Sequence[RunCost],
+    consistent_us: Mapping[tuple[Style, str], int],
 ) -> StyleReport:
-    """What one style did.
+    """What one style did. Latencies leave out the orders whose customers changed their minds.
 
     Args:
         style: which.
         measured: both styles' timings.
         effects: all effects of the run's orders, in both styles.
         costs: of this style's workflow runs.
+        consistent_us: since when nothing has changed of an order.
     """
-    alone = [timing for timing in measured.one_at_a_time if timing.placed.style == style]
     everything = [timing for timing in measured.all if timing.placed.style == style]
+    alone = [timing for timing in measured.one_at_a_time if timing.placed.style == style and timing.asked is None]
     reactions = reactions_ms(style, alone, effects)
     orders, seconds = (
         (sum(column) for column in zip(*measured.rates[style], strict=True)) if measured.rates[style] else (0, 0.0)
@@ -57,7 +62,25 @@ def style_report(
         end_states=dict(states),
         retries=sum(cost.retries for cost in costs) if costs else None,
         parked=states["parked"],
+        cancellations=_cancellations(everything, consistent_us),
         effects={service: dict(counter) for service, counter in counted.items()},
+    )
+
+
+def _cancellations(timings: Sequence[Timing], consistent_us: Mapping[tuple[Style, str], int]) -> Cancellations | None:
+    asked = {(one.placed.style, one.placed.order_id): one.asked for one in timings if one.asked is not None}
+    accepted = {order: one for order, one in asked.items() if one.accepted}
+    if not asked:
+        return None
+    return Cancellations(
+        asked=len(asked),
+        accepted=len(accepted),
+        refused=len(asked) - len(accepted),
+        answered_ms=Percentiles.of([one.answered_ms for one in asked.values()]),
+        # an order that had failed by then was consistent before its customer asked
+        consistent_ms=Percentiles.of(
+            [max(0, consistent_us[order] - one.asked_us) / 1e3 for order, one in accepted.items()]
+        ),
     )
 
 
@@ -85,7 +108,11 @@ def ratios(measured: Measured, effects: Sequence[EffectRecord], seed: int) -> di
         seed: of the bootstrap.
     """
     by_style: dict[Style, dict[str, Timing]] = {
-        style: {timing.placed.order_id: timing for timing in measured.one_at_a_time if timing.placed.style == style}
+        style: {
+            timing.placed.order_id: timing
+            for timing in measured.one_at_a_time
+            if timing.placed.style == style and timing.asked is None
+        }
         for style in STYLES
     }
     saga, choreography = by_style["saga"], by_style["choreography"]

@@ -18,9 +18,9 @@ from lab.matrix import run_matrix
 from lab.matrix_page import table
 from lab.matrix_rule import CASES, Cell
 from lab.measure import Timing
-from lab.placing import workflow_id
 from lab.report import Kill
 from lab.running import PATIENCE_S, for_this_command, until_interrupted, whole_lab
+from lab.runs import workflow_id
 from orders.loader import load_orders
 from orders.model import STYLES
 from runtime.errors import OrderlabError

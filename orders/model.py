@@ -14,7 +14,9 @@ Style = Literal["saga", "choreography"]
 
 STYLES: tuple[Style, ...] = ("saga", "choreography")
 
-OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,79}$")]
+ORDER_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._~-]{0,79}$"
+
+OrderId = Annotated[str, StringConstraints(pattern=ORDER_ID_PATTERN)]
 """Part of workflow ids, mail headers and links, so only characters that are plain in all of them."""
 
 _Text = Annotated[
@@ -93,6 +95,11 @@ class Placement(BaseModel):
     """Warm-up: everything is done but the commit, so nothing is left in any service's database."""
     dice: Dice | None = None
     """What goes wrong on the way; nothing without them, as at a redrive."""
+
+    @property
+    def order_id(self) -> str:
+        """Of the order."""
+        return self.order.order_id
 
     def redriven(self) -> "Placement":
         """The same work as a redrive asks for it: no dice are thrown."""

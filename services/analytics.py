@@ -1,6 +1,6 @@
 """Analytics: keeps the sales dashboard's figures."""
 
-from events.catalogue import FAILURES
+from events.catalogue import CANCELLING
 from events.subscriptions import Subscription
 from runtime.attempts import AttemptPolicy
 from services.service import Service, Step
@@ -11,12 +11,12 @@ RECORD_SALE = Step(ANALYTICS, "analytics.record_sale")
 REVERSE_SALE = Step(ANALYTICS, "analytics.reverse_sale")
 
 ON_ORDER_PLACED = "analytics.on_order_placed"
-ON_ORDER_FAILED = "analytics.on_order_failed"
+ON_ORDER_CANCELLED = "analytics.on_order_cancelled"
 
 
 def subscriptions(lab: str) -> tuple[Subscription, ...]:
     """What analytics wants to hear."""
     return (
         ANALYTICS.handles(ON_ORDER_PLACED, {"type": ["order.placed"]}, lab=lab),
-        ANALYTICS.handles(ON_ORDER_FAILED, {"type": [*FAILURES]}, lab=lab),
+        ANALYTICS.handles(ON_ORDER_CANCELLED, {"type": [*CANCELLING]}, lab=lab),
     )

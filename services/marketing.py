@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from events.catalogue import FAILURES, CampaignLeft, CampaignRejoined, CancellationSent, ConfirmationSent
+from events.catalogue import CANCELLING, CampaignLeft, CampaignRejoined, CancellationSent, ConfirmationSent
 from events.subscriptions import Subscription
 from runtime.attempts import AttemptPolicy
 from services.service import Service, Step
@@ -34,7 +34,7 @@ THANK_CUSTOMER = Step(MARKETING, "marketing.thank_customer")
 TELL_CUSTOMER = Step(MARKETING, "marketing.tell_customer")
 
 ON_ORDER_PLACED = "marketing.on_order_placed"
-ON_ORDER_FAILED = "marketing.on_order_failed"
+ON_ORDER_CANCELLED = "marketing.on_order_cancelled"
 
 
 def subscriptions(lab: str) -> tuple[Subscription, ...]:
@@ -42,5 +42,5 @@ def subscriptions(lab: str) -> tuple[Subscription, ...]:
     known_customer = {"type": ["order.placed"], "data": {"customer_id": [{"exists": True}]}}
     return (
         MARKETING.handles(ON_ORDER_PLACED, known_customer, lab=lab),
-        MARKETING.handles(ON_ORDER_FAILED, {"type": [*FAILURES]}, lab=lab),
+        MARKETING.handles(ON_ORDER_CANCELLED, {"type": [*CANCELLING]}, lab=lab),
     )

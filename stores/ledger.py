@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
+    func,
     select,
     update,
 )
@@ -129,9 +130,13 @@ class Ledger:
             AcknowledgementLostError: likewise.
         """
         with self.engine.begin() as db:
-            if self._claim(db, done, CLOSED) or self._state(db, done) == CLOSED:
+            if self.close(db, done):
                 return None
         return self._under(dice, key, lambda: self._perform(key, do, fact))
+
+    def close(self, db: Connection, key: EffectKey) -> bool:
+        """Close the key of an effect, so that it never happens; tells whether that was in time."""
+        return self._claim(db, key, CLOSED) or self._state(db, key) == CLOSED
 
     def _under(self, dice: Dice | None, key: EffectKey, perform: Callable[[], tuple[Fact, bool]]) -> Fact:
         """Perform an effect, and let befall it what the dice say: here alone does anything go wrong on purpose."""
@@ -235,6 +240,22 @@ def read_effects(url: str, order_id: str | None = None) -> list[EffectRecord]:
                 )
                 for row in db.execute(query)
             ]
+    finally:
+        engine.dispose()
+
+
+def read_last_change(url: str) -> dict[tuple[Style, str], int]:
+    """When an order's keys were last written, done or closed: microseconds since 1970, by style and order.
+
+    Args:
+        url: SQLAlchemy URL of the service's database.
+    """
+    table = effects_table(MetaData())
+    query = select(table.c.style, table.c.order_id, func.max(table.c.at_us)).group_by(table.c.style, table.c.order_id)
+    engine = create_engine(url)
+    try:
+        with engine.connect() as db:
+            return {(style, order_id): at_us for style, order_id, at_us in db.execute(query)}
     finally:
         engine.dispose()
 

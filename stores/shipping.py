@@ -1,6 +1,8 @@
 """Shipping's tables: shipments and their lines."""
 
 from sqlalchemy import (
+    BigInteger,
+    Boolean,
     Column,
     Connection,
     ForeignKey,
@@ -14,6 +16,7 @@ from sqlalchemy import (
 )
 
 from orders.model import Order, Style
+from stores.database import insert_if_new
 from stores.ledger import effects_table
 
 METADATA = MetaData()
@@ -28,6 +31,7 @@ _SHIPMENTS = Table(
     Column("tracking_number", String(13), unique=True),
     Column("status", String(20), nullable=False),
     Column("country", String(200), nullable=False),
+    Column("handover_at_us", BigInteger, nullable=False),  # microseconds since 1970: from then on the carrier has it
     UniqueConstraint("style", "order_id"),
 )
 _LINES = Table(
@@ -38,13 +42,28 @@ _LINES = Table(
     Column("stock_code", String(40), nullable=False),
     Column("quantity", Integer, nullable=False),
 )
+_CANCELLATIONS = Table(  # what customers who wanted to cancel were answered, also before there was any shipment
+    "cancellations",
+    METADATA,
+    Column("style", String(16), primary_key=True),
+    Column("order_id", String(80), primary_key=True),
+    Column("accepted", Boolean, nullable=False),
+    Column("reason", String(500), nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+)
 
 
-def insert_shipment(db: Connection, style: Style, order: Order) -> str:
+def insert_shipment(db: Connection, style: Style, order: Order, *, handover_at_us: int) -> str:
     """Store a shipment with its lines; answers its tracking number."""
     shipment_id: int = db.execute(
         _SHIPMENTS.insert()
-        .values(style=style, order_id=order.order_id, status="preparing", country=order.country)
+        .values(
+            style=style,
+            order_id=order.order_id,
+            status="preparing",
+            country=order.country,
+            handover_at_us=handover_at_us,
+        )
         .returning(_SHIPMENTS.c.id)
     ).scalar_one()
     number = tracking_number(shipment_id)
@@ -65,6 +84,27 @@ def cancel_shipment(db: Connection, style: Style, order_id: str) -> str:
     db.execute(update(_SHIPMENTS).where(row).values(status="cancelled"))
     number: str = db.execute(select(_SHIPMENTS.c.tracking_number).where(row)).scalar_one()
     return number
+
+
+def handed_over_at_us(db: Connection, style: Style, order_id: str) -> int | None:
+    """When the carrier is given the parcel, in microseconds since 1970; None where there is none to be given."""
+    row = (_SHIPMENTS.c.style == style) & (_SHIPMENTS.c.order_id == order_id) & (_SHIPMENTS.c.status != "cancelled")
+    at_us: int | None = db.execute(select(_SHIPMENTS.c.handover_at_us).where(row)).scalar_one_or_none()
+    return at_us
+
+
+def decision(db: Connection, style: Style, order_id: str) -> tuple[bool, str] | None:
+    """Whether the order's cancellation was accepted, and why; None where nobody has asked for it."""
+    row = (_CANCELLATIONS.c.style == style) & (_CANCELLATIONS.c.order_id == order_id)
+    found = db.execute(select(_CANCELLATIONS.c.accepted, _CANCELLATIONS.c.reason).where(row)).first()
+    return None if found is None else (found.accepted, found.reason)
+
+
+def insert_decision(  # noqa: PLR0913 - the columns
+    db: Connection, style: Style, order_id: str, *, accepted: bool, reason: str, at_us: int
+) -> None:
+    """Keep a decision, unless there is one."""
+    insert_if_new(db, _CANCELLATIONS, style=style, order_id=order_id, accepted=accepted, reason=reason, at_us=at_us)
 
 
 def tracking_number(serial: int) -> str:

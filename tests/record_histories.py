@@ -14,7 +14,7 @@ from temporalio.client import Client
 
 from events.bus import REDRIVE
 from events.edge import order_placed
-from lab.placing import workflow_id
+from lab.runs import workflow_id
 from orders.loader import load_orders
 from orders.model import STYLES, Order, Style
 from runtime.leave import leave
@@ -33,7 +33,7 @@ FAILING: dict[str, dict[Style, list[str]]] = {
     "parked": {"saga": ["marketing.thank_customer"], "choreography": ["marketing.on_order_placed"]},
     "attention": {
         "saga": ["shipping.begin_fulfilment", "analytics.reverse_sale"],
-        "choreography": ["shipping.on_order_placed", "analytics.on_order_failed"],
+        "choreography": ["shipping.on_order_placed", "analytics.on_order_cancelled"],
     },
 }
 """Case to the activities that fail in it, in each style."""

@@ -10,44 +10,39 @@ with workflow.unsafe.imports_passed_through():
     from services.invoicing import ISSUE_CREDIT_NOTE, ISSUE_INVOICE
     from services.marketing import TELL_CUSTOMER, THANK_CUSTOMER
     from services.shipping import BEGIN_FULFILMENT, CANCEL_SHIPMENT
-    from workflows.saga import Saga, SagaOutcome, StepFailedError
+    from workflows.conversation import SagaConversation
+    from workflows.outcome import SagaOutcome
+    from workflows.saga import CalledOffError, Saga, StepFailedError
 
 
 @workflow.defn
-class OrderSaga:
-    """Ships, invoices, counts and confirms an order; if shipping or invoicing fails for good, undoes all of it."""
+class OrderSaga(SagaConversation):
+    """Ships, invoices, counts and confirms an order.
+
+    If shipping or invoicing fails for good, or the customer cancels in time, all of it is undone.
+    """
 
     @workflow.init
     def __init__(self, placement: Placement) -> None:
-        self._saga = Saga(placement)
+        self._saga = Saga(placement.order_id, lab=placement.lab, dice=placement.dice)
 
     @workflow.run
     async def run(self, placement: Placement) -> SagaOutcome:
         """Run the order to one of its end states."""
         saga = self._saga
         steps = [
-            saga.step(BEGIN_FULFILMENT, undo=CANCEL_SHIPMENT),
-            saga.step(ISSUE_INVOICE, undo=ISSUE_CREDIT_NOTE),
-            saga.step(RECORD_SALE, undo=REVERSE_SALE),
+            saga.step(BEGIN_FULFILMENT, placement, undo=CANCEL_SHIPMENT),
+            saga.step(ISSUE_INVOICE, placement, undo=ISSUE_CREDIT_NOTE),
+            saga.step(RECORD_SALE, placement, undo=REVERSE_SALE),
         ]
         if not placement.order.is_guest:
-            steps.append(saga.step(THANK_CUSTOMER, undo=TELL_CUSTOMER))
+            steps.append(saga.step(THANK_CUSTOMER, placement, undo=TELL_CUSTOMER))
         try:
             await saga.in_parallel(steps)
-            await saga.parked_steps_redriven()
-        except StepFailedError as failure:
-            await saga.compensate(str(failure))
+            await saga.settled()
+        except (StepFailedError, CalledOffError) as why:
+            await saga.compensate(str(why))
         except asyncio.CancelledError:
             await saga.compensate("the workflow was cancelled")
             raise  # closes as Cancelled
         return saga.outcome()
-
-    @workflow.signal
-    def redrive(self, service: str) -> None:
-        """Try the parked step of this service once more."""
-        self._saga.redrive(service)
-
-    @workflow.query
-    def progress(self) -> SagaOutcome:
-        """How the order stands now."""
-        return self._saga.outcome()

@@ -1,49 +1,37 @@
-"""What every saga needs and no business step should have to say: compensation, parking, redrive."""
+"""What every saga needs and no business step should have to say: compensation, cancelling, parking, redrive."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from pydantic import BaseModel
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from events.log import OrderState
     from events.parked import ParkedDelivery, excerpt, memo_of
+    from faults.dice import Dice
+    from orders.cancelling import CancelDecision, CancelRequest
     from orders.model import Placement
     from runtime.search import PARKED
     from services.service import Cancellation, Step
+    from services.shipping import DECIDE_CANCELLATION
     from workflows.failures import attempts_of, is_superseded, reason_of, was_cancelled
+    from workflows.outcome import GivenUp, SagaOutcome
+
+REFUSED = "CancellationRefused"
+"""Error type of an update that is turned away because shipping has refused before."""
+
+Answer = TypeVar("Answer")
 
 
 class StepFailedError(Exception):
     """A critical step gave up, so the order can't be kept."""
 
 
-class GivenUp(BaseModel):
-    """A step or a compensation that was given up, and why."""
-
-    service: str
-    activity: str
-    reason: str
-
-
-class SagaOutcome(BaseModel):
-    """How an order stands, and at the end how it ended."""
-
-    order_id: str
-    state: OrderState
-    done: list[str]
-    """Activity types that succeeded, in the sequence in which they ended."""
-    compensated: list[str]
-    """Activity types of the compensations that succeeded, in sequence."""
-    given_up: list[GivenUp]
-    """The parked steps, or the parked compensations."""
-    reason: str | None
-    """Why the order was cancelled."""
-    redriven: list[str]
-    """Services whose parked step was tried once more, each when the outcome of that was known."""
+class CalledOffError(Exception):
+    """The customer has cancelled the order."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +44,22 @@ class _ParkedStep:
 class Saga:
     """Runs the steps of one order, remembers how to undo each, and undoes them when asked to."""
 
-    def __init__(self, placement: Placement) -> None:
-        self._placement = placement
+    def __init__(self, order_id: str, *, lab: str, dice: Dice | None) -> None:
+        """Take the order to run.
+
+        Args:
+            order_id: of the order.
+            lab: suffix of the task queues.
+            dice: what goes wrong while it is undone.
+        """
+        self._order_id = order_id
+        self._lab = lab
+        self._dice = dice
         self._compensations: list[Step] = []
+        self._under_way: list[workflow.ActivityHandle[Any]] = []
+        self._one_question_at_a_time = asyncio.Lock()
+        self._called_off: str | None = None
+        self._refused: str | None = None
         self._parked: dict[str, _ParkedStep] = {}
         self._listed: list[ParkedDelivery] = []
         self._redrives: list[str] = []
@@ -68,34 +69,75 @@ class Saga:
         self._cancelled_because: str | None = None
         self._state = OrderState.RUNNING
 
-    async def step(self, step: Step, *, undo: Step) -> None:
+    async def step(self, step: Step, placement: Placement, *, undo: Step) -> None:
         """Run one step; its compensation is registered first, as it may take effect even if we never hear of it.
 
         Raises:
             StepFailedError: the step gave up and its service is critical. Otherwise it is parked.
+            CalledOffError: the customer has cancelled the order.
         """
+        self._go_on()
         self._compensations.append(undo)
-        await self._attempt(step, self._placement)
+        await self._attempt(step, placement)
+
+    def may_have_been_done(self, *, undo: Sequence[Step]) -> None:
+        """Register the compensations of steps that an earlier workflow may have run, in the sequence of its steps."""
+        self._compensations += undo
 
     async def in_parallel(self, steps: Sequence[Coroutine[None, None, None]]) -> None:
         """Run steps side by side and wait for all of them, also when one fails or the workflow is cancelled.
 
         Raises:
-            StepFailedError: that of the first step, in the sequence given, that failed.
+            StepFailedError, CalledOffError: that of the first step, in the sequence given, that raised one.
             CancelledError: the workflow was cancelled meanwhile, whatever became of the steps.
         """
         for result in await asyncio.gather(*steps, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
 
-    async def parked_steps_redriven(self) -> None:
-        """Wait until no step is parked any more; an order with parked steps stays open for the redrive.
+    async def settled(self) -> None:
+        """Wait until no step is parked any more, and no customer waits for an answer.
+
+        An order with parked steps stays open for the redrive.
 
         Raises:
+            CalledOffError: the customer has cancelled the order.
             CancelledError: the workflow was cancelled meanwhile.
         """
-        await self._all_redriven(meanwhile=OrderState.PARKED)
+        while self._parked or not workflow.all_handlers_finished():
+            await self._all_redriven(meanwhile=OrderState.PARKED)
+            await workflow.wait_condition(workflow.all_handlers_finished)
+        self._go_on()
         self._state = OrderState.COMPLETED
+
+    async def cancel(self, request: CancelRequest) -> CancelDecision:
+        """Answer a customer who wants the order cancelled; shipping decides whether they still can.
+
+        From the moment that it is accepted no further step starts, and those under way are awaited; then the workflow
+        has to compensate. Who asks while the order is being undone is answered at once, and so is who asks again.
+        """
+        if not self._is_off():
+            async with self._one_question_at_a_time:
+                if not self._is_off() and self._refused is None:
+                    decision = await self._ask_shipping(request)
+                    if not decision.accepted:
+                        self._refused = decision.reason
+                    elif not self._is_off():  # as it may be by now, for another reason
+                        self._call_off(request)
+        if self._is_off():
+            return CancelDecision(accepted=True, reason=self._cancelled_because or self._called_off or "")
+        return CancelDecision(accepted=False, reason=self._refused or "")
+
+    def turn_away(self, request: CancelRequest) -> None:
+        """Refuse a request that is about another order, or that shipping has refused already.
+
+        Raises:
+            ApplicationError: it is one of these.
+        """
+        if request.order_id != self._order_id:
+            raise ApplicationError(f"this is order {self._order_id}, not {request.order_id}")
+        if self._refused is not None and not self._is_off():
+            raise ApplicationError(self._refused, type=REFUSED)
 
     async def compensate(self, reason: str) -> None:
         """Undo what was done, last registered first, one by one; one that gives up keeps no other from its work.
@@ -106,27 +148,18 @@ class Saga:
         Args:
             reason: why the order is cancelled.
         """
-        undoing = asyncio.ensure_future(self._undo_all(reason))
-        while not undoing.done():
-            try:
-                await asyncio.shield(undoing)  # a cancelled wait ends at once; only the work itself is shielded
-            except asyncio.CancelledError:
-                if undoing.cancelled():  # not the order's, but the worker's: it forgets the workflow
-                    raise
+        self._cancelled_because, self._called_off = reason, None
+        self._state = OrderState.RUNNING
+        await uninterrupted(self._undo_all(reason))
 
     async def _undo_all(self, reason: str) -> None:
-        self._cancelled_because = reason
-        cancellation = Cancellation(
-            style=self._placement.style,
-            order_id=self._placement.order.order_id,
-            reason=reason,
-            dice=self._placement.dice,
-        )
+        cancellation = Cancellation(style="saga", order_id=self._order_id, reason=reason, dice=self._dice)
         self._parked.clear()
         for undo in reversed(self._compensations):
             await self._attempt(undo, cancellation)
         self._list_parked()
         await self._all_redriven(meanwhile=OrderState.ATTENTION)
+        await workflow.wait_condition(workflow.all_handlers_finished)
         self._state = OrderState.CANCELLED
 
     def redrive(self, service: str) -> None:
@@ -140,14 +173,38 @@ class Saga:
             for service, parked in self._parked.items()
         ]
         return SagaOutcome(
-            order_id=self._placement.order.order_id,
+            order_id=self._order_id,
             state=self._state,
             done=self._done,
             compensated=self._compensated,
             given_up=parked,
-            reason=self._cancelled_because,
+            reason=self._cancelled_because or self._refused,
             redriven=self._redriven,
         )
+
+    def _is_off(self) -> bool:
+        """Whether the order is being cancelled, or has been."""
+        return self._called_off is not None or self._cancelled_because is not None
+
+    def _go_on(self) -> None:
+        if self._called_off is not None:
+            raise CalledOffError(self._called_off)
+
+    def _call_off(self, request: CancelRequest) -> None:
+        """Try nothing any more; an attempt that has begun is awaited, as it may succeed."""
+        self._called_off, self._dice = request.reason, request.dice
+        for handle in self._under_way:
+            handle.cancel()
+
+    async def _ask_shipping(self, request: CancelRequest) -> CancelDecision:
+        decision: CancelDecision = await workflow.execute_activity(
+            DECIDE_CANCELLATION.activity,
+            request,
+            result_type=CancelDecision,
+            task_queue=DECIDE_CANCELLATION.service.task_queue(self._lab),
+            **DECIDE_CANCELLATION.service.attempts.options(),
+        )
+        return decision
 
     async def _attempt(self, step: Step, work: Placement | Cancellation) -> None:
         """Run a step or a compensation; one that gives up is parked, but a critical step fails the order instead."""
@@ -157,12 +214,24 @@ class Saga:
             (self._done if forward else self._compensated).append(step.activity)
         except ActivityError as error:
             if was_cancelled(error):
+                self._go_on()
                 raise asyncio.CancelledError from error
             if is_superseded(error):
+                await self._accept_that_it_is_too_late(step, forward=forward)
                 return
             if forward and step.service.critical:
                 raise StepFailedError(f"{step.service.name} gave up: {reason_of(error)}") from error
             self._park(step, work, error)
+
+    async def _accept_that_it_is_too_late(self, step: Step, *, forward: bool) -> None:
+        """A service has refused work because it was undone before; that of a critical one can't be done without.
+
+        It is shipping's acceptance of a cancellation, of which the workflow may be told only a moment later.
+        """
+        if forward and step.service.critical:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            self._go_on()
+            raise StepFailedError(f"{step.service.name} refuses an order that was cancelled before")
 
     def _park(self, step: Step, work: Placement | Cancellation, error: ActivityError) -> None:
         service = step.service.name
@@ -181,7 +250,8 @@ class Saga:
         """Wait until nothing is parked any more, and try again what a redrive asks for."""
         while self._parked:
             self._state = meanwhile
-            await workflow.wait_condition(lambda: bool(self._redrives))
+            await workflow.wait_condition(lambda: bool(self._redrives) or self._called_off is not None)
+            self._go_on()
             service = self._redrives.pop(0)
             parked = self._parked.pop(service, None)
             if parked is not None:
@@ -192,14 +262,19 @@ class Saga:
                 self._list_parked()
 
     async def _run(self, step: Step, work: Placement | Cancellation) -> None:
-        await workflow.execute_activity(
+        handle = workflow.start_activity(
             step.activity,
             work,
-            task_queue=step.service.task_queue(self._placement.lab),
+            task_queue=step.service.task_queue(self._lab),
             # What is under way is awaited: undone first, it could still happen afterwards.
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             **step.service.attempts.options(),
         )
+        self._under_way.append(handle)
+        try:
+            await handle
+        finally:
+            self._under_way.remove(handle)
 
     def _list_parked(self) -> None:
         entries = [parked.entry for parked in self._parked.values()]
@@ -210,3 +285,15 @@ class Saga:
             workflow.upsert_search_attributes([PARKED.value_set(services)])
         workflow.upsert_memo(memo_of(entries))
         self._listed = entries
+
+
+async def uninterrupted(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Await work to its end, however often the workflow is cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        try:
+            await asyncio.shield(task)  # a cancelled wait ends at once; only the work itself is shielded
+        except asyncio.CancelledError:
+            if task.cancelled():  # not the order's, but the worker's: it forgets the workflow
+                raise
+    return task.result()

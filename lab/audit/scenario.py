@@ -54,4 +54,4 @@ def service_of_activity(activity_type: str) -> str:
 
 def is_compensation(activity_type: str) -> bool:
     """Whether an activity undoes what was done for an order, in either style."""
-    return activity_type in COMPENSATIONS or activity_type.endswith(".on_order_failed")
+    return activity_type in COMPENSATIONS or activity_type.endswith(".on_order_cancelled")

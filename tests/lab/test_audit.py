@@ -28,7 +28,7 @@ from lab.audit.history import read_run
 from lab.audit.orders import placed_order
 from lab.audit.scenario import Key
 from lab.audit.sequence import sequence_violations
-from lab.placing import workflow_id
+from lab.runs import workflow_id
 from orders.loader import OrderBook
 from orders.model import STYLES, Order, Style
 from runtime.settings import PROJECT, Settings
@@ -133,7 +133,7 @@ async def parked(labs: Labs, book: OrderBook) -> Past:
 @pytest.fixture(scope="module")
 async def in_attention(labs: Labs, book: OrderBook) -> Past:
     broken = ("shipping.begin_fulfilment", "shipping.on_order_placed")
-    compensations = ("analytics.reverse_sale", "analytics.on_order_failed")
+    compensations = ("analytics.reverse_sale", "analytics.on_order_cancelled")
     return await past(labs, draw(book, "audit-attention")[:1], *broken, *compensations)
 
 
@@ -608,7 +608,7 @@ def ending(events: list[HistoryEvent], handed: HistoryEvent) -> HistoryEvent:
 
 def postponed(events: list[HistoryEvent]) -> None:
     """Shipping hears of the failure first, and of the order afterwards."""
-    placed, failed = (handing(events, f"shipping.{handler}") for handler in ("on_order_placed", "on_order_failed"))
+    placed, failed = (handing(events, f"shipping.{handler}") for handler in ("on_order_placed", "on_order_cancelled"))
     late = [placed, ending(events, placed)]
     for event in late:
         events.remove(event)
@@ -618,7 +618,7 @@ def postponed(events: list[HistoryEvent]) -> None:
 
 def overlapping(events: list[HistoryEvent]) -> None:
     """Shipping hears of the failure while it is still at the order."""
-    placed, failed = (handing(events, f"shipping.{handler}") for handler in ("on_order_placed", "on_order_failed"))
+    placed, failed = (handing(events, f"shipping.{handler}") for handler in ("on_order_placed", "on_order_cancelled"))
     late = ending(events, placed)
     events.remove(late)
     events.insert(events.index(failed) + 1, late)
@@ -626,7 +626,7 @@ def overlapping(events: list[HistoryEvent]) -> None:
 
 def forgotten(events: list[HistoryEvent]) -> None:
     """Shipping never hears of the failure."""
-    handed = handing(events, "shipping.on_order_failed")
+    handed = handing(events, "shipping.on_order_cancelled")
     events.remove(ending(events, handed))
     events.remove(handed)
 
@@ -660,8 +660,8 @@ def test_a_bus_goes_on_in_sequence_after_a_later_event() -> None:
 @pytest.mark.parametrize(
     ("name", "doctor", "what"),
     [
-        ("choreography-cancelled", postponed, "shipping.on_order_failed) before"),
-        ("choreography-cancelled", overlapping, "shipping.on_order_failed) while it was at"),
+        ("choreography-cancelled", postponed, "shipping.on_order_cancelled) before"),
+        ("choreography-cancelled", overlapping, "shipping.on_order_cancelled) while it was at"),
         ("choreography-cancelled", forgotten, "shipping was never handed"),
         ("choreography-parked", redriven_for_nothing, "again, though it had handled it"),
         ("choreography-completed", misled, "which did not go to it"),

@@ -11,7 +11,8 @@ with workflow.unsafe.imports_passed_through():
     from services.marketing import TELL_CUSTOMER, THANK_CUSTOMER
     from services.shipping import BEGIN_FULFILMENT, CANCEL_SHIPMENT
     from workflows.event_bus import EventBus
-    from workflows.saga import Saga, SagaOutcome
+    from workflows.outcome import SagaOutcome
+    from workflows.saga import Saga
 
 
 @workflow.defn(name="OrderSaga")
@@ -20,13 +21,13 @@ class ReorderedSaga:
 
     @workflow.run
     async def run(self, placement: Placement) -> SagaOutcome:
-        saga = Saga(placement)
+        saga = Saga(placement.order_id, lab=placement.lab, dice=placement.dice)
         await saga.in_parallel(
             [
-                saga.step(ISSUE_INVOICE, undo=ISSUE_CREDIT_NOTE),
-                saga.step(BEGIN_FULFILMENT, undo=CANCEL_SHIPMENT),
-                saga.step(RECORD_SALE, undo=REVERSE_SALE),
-                saga.step(THANK_CUSTOMER, undo=TELL_CUSTOMER),
+                saga.step(ISSUE_INVOICE, placement, undo=ISSUE_CREDIT_NOTE),
+                saga.step(BEGIN_FULFILMENT, placement, undo=CANCEL_SHIPMENT),
+                saga.step(RECORD_SALE, placement, undo=REVERSE_SALE),
+                saga.step(THANK_CUSTOMER, placement, undo=TELL_CUSTOMER),
             ]
         )
         return saga.outcome()

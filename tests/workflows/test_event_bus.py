@@ -95,7 +95,7 @@ async def test_a_delivery_that_is_not_critical_is_parked_and_handled_on_redrive(
 async def test_a_compensation_that_gives_up_asks_for_attention_and_keeps_no_other_from_its_work(
     labs: Labs, order: Order
 ) -> None:
-    async with labs(fakes=[failing("shipping.on_order_placed"), failing("analytics.on_order_failed")]) as lab:
+    async with labs(fakes=[failing("shipping.on_order_placed"), failing("analytics.on_order_cancelled")]) as lab:
         status = await lab.run(order, "choreography")
 
     assert status.state is OrderState.ATTENTION

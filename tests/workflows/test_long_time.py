@@ -30,7 +30,7 @@ from services.analytics import RECORD_SALE
 from services.invoicing import ISSUE_INVOICE
 from services.marketing import THANK_CUSTOMER
 from services.order_placed import SERVICES
-from services.shipping import BEGIN_FULFILMENT, CANCEL_SHIPMENT, ON_ORDER_FAILED, SHIPPING
+from services.shipping import BEGIN_FULFILMENT, CANCEL_SHIPMENT, ON_ORDER_CANCELLED, SHIPPING
 from tests.labs import Activity, Lab, failing, in_place_of, open_lab
 from tests.time_skipping import SkippingServer, find_skipping_server, open_skipping_server
 
@@ -42,7 +42,7 @@ STEPS: dict[Style, dict[str, str]] = {
 }
 """Activity type of what each service does for an order."""
 
-CALL_OFF: dict[Style, str] = {"saga": CANCEL_SHIPMENT.activity, "choreography": ON_ORDER_FAILED}
+CALL_OFF: dict[Style, str] = {"saga": CANCEL_SHIPMENT.activity, "choreography": ON_ORDER_CANCELLED}
 
 FORWARD = ["campaign.left", "confirmation.sent", "invoice.issued", "sale.recorded", "shipment.created"]
 ALL_BUT_MARKETING = ["invoice.issued", "sale.recorded", "shipment.created"]

@@ -5,7 +5,8 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 
 from events.log import OrderState
 from hosting.workers import hosting
-from lab.placing import Placed, workflow_id
+from lab.placing import Placed
+from lab.runs import workflow_id
 from lab.status import end_of, status_of
 from orders.model import Order
 from tests.labs import Lab, Labs, failing, holding, until

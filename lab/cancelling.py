@@ -1,0 +1,103 @@
+"""Cancels orders as a customer does, at whatever moment: asks the saga, or publishes `order.cancel_requested`."""
+
+import asyncio
+
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+
+from events.edge import cancel_requested
+from events.log import DeliveryState, EventLog
+from events.reading import log_of
+from events.transport import WORKFLOW_TASK_TIMEOUT, EventPublisher
+from faults.dice import Dice
+from lab.patience import persistently
+from lab.runs import DIGEST, latest_run, workflow_id
+from orders.cancelling import CancelDecision, CancelRequest
+from orders.model import Style
+from runtime.errors import OrderlabError
+from runtime.search import ORDER_ID, ORDER_STYLE
+from services.order_placed import registry
+from services.service import task_queue
+from workflows.order_cancellation import OrderCancellation
+from workflows.order_saga import OrderSaga
+from workflows.saga import REFUSED
+
+_LOOK_EVERY_S = 0.05
+
+
+class Canceller:
+    """Cancels orders in a lab."""
+
+    def __init__(self, client: Client, lab: str, dice: Dice | None = None) -> None:
+        """Take the client, the lab's task queue suffix, and what goes wrong while orders are undone."""
+        self._client = client
+        self._lab = lab
+        self._dice = dice
+        self._publisher = EventPublisher(client, registry(lab), lab=lab, task_queue=task_queue("bus", lab))
+
+    async def cancel(self, order_id: str, style: Style) -> CancelDecision:
+        """Ask for an order to be cancelled and wait for the answer, which shipping gives.
+
+        The order may be on its way, have ended, or not have been placed yet. Asking again changes nothing.
+
+        Raises:
+            InputError: the order is another lab's.
+            OrderlabError: nobody could decide; the order is unchanged.
+        """
+        if style == "saga":
+            return await self._ask_saga(order_id)
+        await latest_run(self._client, self._lab, style, order_id)
+        await self._publisher.publish(cancel_requested(order_id, dice=self._dice), summary=f"order {order_id}")
+        return await self._answer_on_the_bus(order_id)
+
+    async def _ask_saga(self, order_id: str) -> CancelDecision:
+        """One call for every moment: an open saga is asked, and where none is open, a cancellation is started."""
+        before = await latest_run(self._client, self._lab, "saga", order_id)
+        digest = None if before is None else await before.memo_value(DIGEST, default=None)
+        request = CancelRequest(style="saga", order_id=order_id, lab=self._lab, dice=self._dice)
+        cancellation = WithStartWorkflowOperation(
+            OrderCancellation.run,
+            request,
+            id=workflow_id("saga", order_id),
+            task_queue=task_queue("saga", self._lab),
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            task_timeout=WORKFLOW_TASK_TIMEOUT,
+            memo={"lab": self._lab} if digest is None else {"lab": self._lab, DIGEST: digest},
+            static_summary=f"cancels order {order_id}",
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(ORDER_ID, order_id), SearchAttributePair(ORDER_STYLE, "saga")]
+            ),
+        )
+        try:
+            answer = await self._client.execute_update_with_start_workflow(
+                OrderSaga.cancel, request, start_workflow_operation=cancellation
+            )
+        except WorkflowUpdateFailedError as failure:
+            if isinstance(failure.cause, ApplicationError) and failure.cause.type == REFUSED:
+                return CancelDecision(accepted=False, reason=failure.cause.message)
+            raise OrderlabError(f"nobody could decide about order {order_id}: {failure.cause}") from failure
+        return answer
+
+    async def _answer_on_the_bus(self, order_id: str) -> CancelDecision:
+        while True:
+            log = await persistently(lambda: log_of(self._client, order_id))
+            answer = None if log is None else _answer_in(log)
+            if answer is not None:
+                return answer
+            stuck = log is None or any(
+                record.state is DeliveryState.PARKED
+                for entry in log.entries
+                if entry.type == "order.cancel_requested"
+                for record in entry.deliveries
+            )
+            if stuck:
+                raise OrderlabError(f"nobody could decide about order {order_id}: see `orderlab parked`")
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def _answer_in(log: EventLog) -> CancelDecision | None:
+    for entry in log.entries:
+        if entry.type in {"order.cancelled", "cancellation.refused"}:
+            return CancelDecision(accepted=entry.type == "order.cancelled", reason=entry.reason or "")
+    return None

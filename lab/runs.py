@@ -1,0 +1,36 @@
+"""The workflow that runs an order in one style: its id, and the latest run under it."""
+
+from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.service import RPCError, RPCStatusCode
+
+from events.bus import bus_id
+from orders.model import Style
+from runtime.errors import InputError
+
+DIGEST = "digest"
+"""Key of the memo of a saga: fingerprint of the order, by which the same one is known when it is placed again."""
+
+
+def workflow_id(style: Style, order_id: str) -> str:
+    """Workflow id of an order in one style: `saga/536365`, `bus/536365`."""
+    return f"saga/{order_id}" if style == "saga" else bus_id(order_id)
+
+
+async def latest_run(client: Client, lab: str, style: Style, key: str) -> WorkflowExecutionDescription | None:
+    """The latest run of an order, or of another correlation key, in one style; None where there is none.
+
+    Raises:
+        InputError: it is another lab's.
+    """
+    try:
+        run = await client.get_workflow_handle(workflow_id(style, key)).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    if await run.memo_value("lab", default="") != lab:
+        raise InputError(
+            f"order {key} was placed on this Temporal server from another data directory; "
+            "give the order another id, or use a namespace of its own"
+        )
+    return run

@@ -1,0 +1,42 @@
+"""The customer's change of mind: what is asked, and what shipping answers."""
+
+from pydantic import BaseModel, ConfigDict
+
+from faults.dice import Dice
+from orders.model import OrderId, Placement, Style
+
+BY_THE_CUSTOMER = "cancelled by the customer"
+
+
+class CancelRequest(BaseModel):
+    """A customer wants an order cancelled, which may have ended, or not even have been placed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    style: Style
+    order_id: OrderId
+    reason: str = BY_THE_CUSTOMER
+    lab: str = ""
+    """Suffix of the task queues, where several labs share one Temporal server."""
+    dice: Dice | None = None
+    """What goes wrong while the order is undone."""
+
+
+class CancelDecision(BaseModel):
+    """Whether the order is cancelled. It is final: whoever asks again is answered the same."""
+
+    model_config = ConfigDict(frozen=True)
+
+    accepted: bool
+    reason: str
+    """Why the order is cancelled, or why it can't be any more."""
+
+
+class LateOrder(BaseModel):
+    """An order that was placed after its cancellation."""
+
+    model_config = ConfigDict(frozen=True)
+
+    placement: Placement
+    digest: str
+    """Fingerprint of the order, by which it is known when it is placed again."""

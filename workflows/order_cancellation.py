@@ -1,0 +1,44 @@
+"""Cancels an order that no saga is at work on: one that has ended, or that was never placed."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from orders.cancelling import CancelRequest, LateOrder
+    from services.analytics import REVERSE_SALE
+    from services.invoicing import ISSUE_CREDIT_NOTE
+    from services.marketing import TELL_CUSTOMER
+    from services.shipping import CANCEL_SHIPMENT
+    from workflows.conversation import SagaConversation
+    from workflows.outcome import SagaOutcome
+    from workflows.saga import Saga, uninterrupted
+
+
+@workflow.defn
+class OrderCancellation(SagaConversation):
+    """Asks shipping whether it is too late, and if it is not, undoes whatever was done.
+
+    It has the workflow id of the order's saga, so there is never one at work beside the other. Where nothing was done
+    yet, undoing closes the idempotency keys: by that the services remember the cancellation.
+    """
+
+    @workflow.init
+    def __init__(self, request: CancelRequest) -> None:
+        self._saga = Saga(request.order_id, lab=request.lab, dice=request.dice)
+
+    @workflow.run
+    async def run(self, request: CancelRequest) -> SagaOutcome:
+        """Decide, undo, and tell how the order stands."""
+        saga = self._saga
+        saga.may_have_been_done(undo=[CANCEL_SHIPMENT, ISSUE_CREDIT_NOTE, REVERSE_SALE, TELL_CUSTOMER])
+        # Cancelling this workflow would mean to keep the order, which nobody can ask for.
+        decision = await uninterrupted(saga.cancel(request))
+        if decision.accepted:
+            await saga.compensate(decision.reason)
+        else:
+            await uninterrupted(saga.settled())
+        return saga.outcome()
+
+    @workflow.signal
+    def placed(self, late: LateOrder) -> None:
+        """The order was placed after its cancellation: it is taken in, and stays cancelled."""
+        workflow.upsert_memo({"digest": late.digest})
