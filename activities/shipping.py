@@ -68,8 +68,8 @@ class ShippingActivities:
         style, order_id = request.style, request.order_id
         with self._ledger.engine.begin() as db:
             if tables.decision(db, style, order_id) is None:
-                now = now_us()
                 never_shipped = self._ledger.close(db, _key(style, order_id, "shipment.created"))
+                now = now_us()  # only now: closing the key waits for a shipment that is just being made up
                 handover_us = None if never_shipped else tables.handed_over_at_us(db, style, order_id)
                 in_time = handover_us is None or now < handover_us
                 reason = request.reason if in_time else "the parcel has been handed over to the carrier"

@@ -23,8 +23,10 @@ from workflows.event_bus import EventBus
 from workflows.order_cancellation import OrderCancellation
 from workflows.order_saga import OrderSaga
 
-WORKFLOWS: dict[str, list[type]] = {"saga": [OrderSaga, OrderCancellation], "bus": [EventBus]}
+WORKFLOWS_OF: dict[str, list[type]] = {"saga": [OrderSaga, OrderCancellation], "bus": [EventBus]}
 """What the workflow workers host."""
+
+WORKFLOWS: list[type] = [workflow for hosted in WORKFLOWS_OF.values() for workflow in hosted]
 
 
 def check_settings(settings: Settings) -> Settings:

@@ -20,7 +20,7 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from hosting.attempts import AttemptsTold
-from hosting.composition import WORKFLOWS, activities_of
+from hosting.composition import WORKFLOWS_OF, activities_of
 from runtime.settings import Settings
 from services.service import task_queue
 
@@ -53,7 +53,7 @@ async def hosting(  # noqa: PLR0913 - the composition root
     async with contextlib.AsyncExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(_THREADS * len(names), thread_name_prefix="activity"))
         for name in names:
-            workflows = WORKFLOWS.get(name, [])
+            workflows = WORKFLOWS_OF.get(name, [])
             worker = Worker(
                 client,
                 task_queue=task_queue(name, lab),

@@ -14,12 +14,13 @@ from typing import Any
 
 from temporalio import activity
 
-from events.catalogue import CATALOGUE, FAILURES, OrderFailed
+from events.catalogue import CATALOGUE, FAILURES, CancelRequested, Fact, OrderCancelled, OrderFailed
 from events.edge import order_placed
 from events.envelope import Event
 from events.subscriptions import Reaction
 from hosting.composition import activities_of
 from lab.effects import all_effects
+from orders.cancelling import BY_THE_CUSTOMER
 from orders.loader import load_orders
 from runtime.settings import PROJECT, SHIPPED_ORDERS, Settings
 from services.order_placed import registry
@@ -30,7 +31,7 @@ _HEAD = """# Who hears of what, and does what
 
 The whole choreography of the scenario `order-placed`, read off the code by calling each subscriber's handler
 (`make schemas`). No service knows another: it knows the events that it hears and tells. The schema of each event is in
-[events](events).
+[events](events). Once the parcel is handed over, shipping answers `order.cancel_requested` by `cancellation.refused`.
 
 | event | service | if it gives up | its effects | events out |
 |---|---|---|---|---|
@@ -41,17 +42,16 @@ async def table() -> str:
     """The page."""
     rows = []
     placed = _placed()
-    failures = [
-        placed.follow_up(
-            f"{placed.id}/{event_type}",
-            event_type,
-            source="orderlab",
-            time=datetime.now(UTC),
-            data=OrderFailed(order_id=placed.correlation_key, service="another", reason="it gave up"),
-        )
-        for event_type in FAILURES
+    order_id = placed.correlation_key
+    facts: dict[str, Fact] = {
+        "order.cancel_requested": CancelRequested(order_id=order_id, reason=BY_THE_CUSTOMER),
+        "order.cancelled": OrderCancelled(order_id=order_id, reason=BY_THE_CUSTOMER),
+    } | {name: OrderFailed(order_id=order_id, service="another", reason="it gave up") for name in FAILURES}
+    later = [
+        placed.follow_up(f"{placed.id}/{name}", name, source="orderlab", time=datetime.now(UTC), data=fact)
+        for name, fact in facts.items()
     ]
-    for event in (placed, *failures):
+    for event in (placed, *later):
         for recipient in registry("").route(event).recipients:
             earlier = () if event is placed else (placed,)
             done, told = await _handle(recipient.subscriber, recipient.handler, event, earlier)
@@ -59,7 +59,7 @@ async def table() -> str:
             rows.append(
                 f"| `{event.type}` | {recipient.subscriber} | {giving_up} | {_listed(done)} | {_listed(told)} |"
             )
-    heard = {event.type for event in (placed, *failures)}
+    heard = {event.type for event in (placed, *later)}
     unheard = [event_type for event_type in CATALOGUE if event_type not in heard]
     return _HEAD + "\n".join(rows) + f"\n\nNobody in this scenario subscribes to: {_listed(unheard)}.\n"
 

@@ -8,6 +8,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
+from lab.runs import runs_of
+
 _AT_ONCE = 8
 
 
@@ -40,16 +42,10 @@ async def costs_of(
         return count(list(history.events))
 
     async def costs(workflow_id: str) -> list[RunCost]:
-        runs = await _runs_of(client, workflow_id) if workflow_id in started_again else [None]
+        runs = await runs_of(client, workflow_id) if workflow_id in started_again else [None]
         return list(await asyncio.gather(*(cost(workflow_id, run_id) for run_id in runs)))
 
     return [one for found in await asyncio.gather(*(costs(one) for one in workflow_ids)) for one in found]
-
-
-async def _runs_of(client: Client, workflow_id: str) -> list[str]:
-    """All runs under an id; the list may lag behind, but the latest is always known."""
-    listed = {run.run_id async for run in client.list_workflows(f"WorkflowId = '{workflow_id}'")}
-    return sorted(listed | {(await client.get_workflow_handle(workflow_id).describe()).run_id})
 
 
 def count(events: list[HistoryEvent]) -> RunCost:

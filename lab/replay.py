@@ -8,12 +8,11 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
-from lab.runs import workflow_id
+from hosting.composition import WORKFLOWS
+from lab.runs import runs_of, workflow_id
 from orders.model import STYLES
 from runtime.errors import InputError
 from runtime.temporal import ORDERLAB_PLUGIN
-from workflows.event_bus import EventBus
-from workflows.order_saga import OrderSaga
 
 
 class Replayed(BaseModel):
@@ -27,7 +26,7 @@ class Replayed(BaseModel):
 
 async def replay(histories: Iterable[WorkflowHistory]) -> list[Replayed]:
     """Replay histories, one after the other."""
-    replayer = Replayer(workflows=[OrderSaga, EventBus], plugins=[ORDERLAB_PLUGIN])
+    replayer = Replayer(workflows=WORKFLOWS, plugins=[ORDERLAB_PLUGIN])
     replayed = []
     for history in histories:
         result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
@@ -61,7 +60,7 @@ def histories_in(directory: Path) -> list[WorkflowHistory]:
 
 
 async def histories_of(client: Client, order_id: str) -> list[WorkflowHistory]:
-    """The histories of an order, in every style in which it was placed, as far as they have come.
+    """The histories of all runs of an order, in every style in which it was placed, as far as they have come.
 
     Raises:
         InputError: it was placed in none.
@@ -69,7 +68,9 @@ async def histories_of(client: Client, order_id: str) -> list[WorkflowHistory]:
     found = []
     for style in STYLES:
         try:
-            found.append(await client.get_workflow_handle(workflow_id(style, order_id)).fetch_history())
+            for run_id in await runs_of(client, workflow_id(style, order_id)):
+                handle = client.get_workflow_handle(workflow_id(style, order_id), run_id=run_id)
+                found.append(await handle.fetch_history())
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise

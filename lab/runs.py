@@ -34,3 +34,15 @@ async def latest_run(client: Client, lab: str, style: Style, key: str) -> Workfl
             "give the order another id, or use a namespace of its own"
         )
     return run
+
+
+async def runs_of(client: Client, workflow_id: str) -> list[str]:
+    """Ids of all runs under a workflow id, oldest first. The list may lag behind, but the latest is always known.
+
+    Raises:
+        RPCError: there is no such workflow.
+    """
+    latest = await client.get_workflow_handle(workflow_id).describe()
+    started = {run.run_id: run.start_time async for run in client.list_workflows(f"WorkflowId = '{workflow_id}'")}
+    started[latest.run_id] = latest.start_time
+    return sorted(started, key=started.__getitem__)

@@ -31,7 +31,6 @@ _SHIPMENTS = Table(
     Column("tracking_number", String(13), unique=True),
     Column("status", String(20), nullable=False),
     Column("country", String(200), nullable=False),
-    Column("handover_at_us", BigInteger, nullable=False),  # microseconds since 1970: from then on the carrier has it
     UniqueConstraint("style", "order_id"),
 )
 _LINES = Table(
@@ -41,6 +40,12 @@ _LINES = Table(
     Column("line", Integer, primary_key=True),
     Column("stock_code", String(40), nullable=False),
     Column("quantity", Integer, nullable=False),
+)
+_HANDOVERS = Table(  # when the carrier is given a parcel
+    "handovers",
+    METADATA,
+    Column("shipment_id", Integer, ForeignKey("shipments.id"), primary_key=True),
+    Column("at_us", BigInteger, nullable=False),  # microseconds since 1970
 )
 _CANCELLATIONS = Table(  # what customers who wanted to cancel were answered, also before there was any shipment
     "cancellations",
@@ -57,15 +62,10 @@ def insert_shipment(db: Connection, style: Style, order: Order, *, handover_at_u
     """Store a shipment with its lines; answers its tracking number."""
     shipment_id: int = db.execute(
         _SHIPMENTS.insert()
-        .values(
-            style=style,
-            order_id=order.order_id,
-            status="preparing",
-            country=order.country,
-            handover_at_us=handover_at_us,
-        )
+        .values(style=style, order_id=order.order_id, status="preparing", country=order.country)
         .returning(_SHIPMENTS.c.id)
     ).scalar_one()
+    db.execute(_HANDOVERS.insert().values(shipment_id=shipment_id, at_us=handover_at_us))
     number = tracking_number(shipment_id)
     db.execute(update(_SHIPMENTS).where(_SHIPMENTS.c.id == shipment_id).values(tracking_number=number))
     db.execute(
@@ -89,7 +89,8 @@ def cancel_shipment(db: Connection, style: Style, order_id: str) -> str:
 def handed_over_at_us(db: Connection, style: Style, order_id: str) -> int | None:
     """When the carrier is given the parcel, in microseconds since 1970; None where there is none to be given."""
     row = (_SHIPMENTS.c.style == style) & (_SHIPMENTS.c.order_id == order_id) & (_SHIPMENTS.c.status != "cancelled")
-    at_us: int | None = db.execute(select(_SHIPMENTS.c.handover_at_us).where(row)).scalar_one_or_none()
+    query = select(_HANDOVERS.c.at_us).join(_SHIPMENTS).where(row)
+    at_us: int | None = db.execute(query).scalar_one_or_none()
     return at_us
 
 

@@ -14,7 +14,12 @@ from temporalio.client import Client
 
 from events.bus import REDRIVE
 from events.edge import order_placed
+from faults.dice import Dice
+from faults.plan import Customers, FaultPlan
+from lab.dead_letters import parked, redrive
+from lab.placing import Placed, Placer
 from lab.runs import workflow_id
+from lab.status import end_of
 from orders.loader import load_orders
 from orders.model import STYLES, Order, Style
 from runtime.leave import leave
@@ -38,6 +43,11 @@ FAILING: dict[str, dict[Style, list[str]]] = {
 }
 """Case to the activities that fail in it, in each style."""
 
+CANCELLED = ("called-off", "cancelled-later", "placed-late", "refused")
+"""Cases in which the customer cancels: while something is parked, after the end, before placing, and too late."""
+
+_TOO_LATE = Dice(plan=FaultPlan(name="too late", customers=Customers(cancel=0, handover_ms=0)), seed=1)
+
 
 async def record(client: Client, data: Path) -> None:
     """Run every case in both styles and store the histories."""
@@ -51,6 +61,14 @@ async def record(client: Client, data: Path) -> None:
                 if case == "parked":
                     await _redrive(lab, one, style, broken[style][0])
                 await _store(client, style, one, case)
+    for case in CANCELLED:
+        for style in STYLES:
+            one = order.model_copy(update={"order_id": f"{order.order_id}.{case}"})
+            parks = case in {"called-off", "refused"}
+            fakes = [failing(broken, times=1) for broken in FAILING["parked"][style] if parks]
+            async with open_lab(client, data / f"{case}-{style}", fakes=fakes) as lab:
+                await _cancel(lab, one, style, case)
+            await _store(client, style, one, case)
     guest = order.model_copy(update={"order_id": f"{order.order_id}.guest", "customer_id": None})
     async with open_lab(client, data / "guest") as lab:
         for style in STYLES:
@@ -62,6 +80,19 @@ async def record(client: Client, data: Path) -> None:
         await lab.placer.publish(later)
         await client.get_workflow_handle(workflow_id("choreography", guest.order_id)).result()
         await _store(client, "choreography", guest, "later-event")
+
+
+async def _cancel(lab: Lab, order: Order, style: Style, case: str) -> None:
+    placer = Placer(lab.client, lab.name, _TOO_LATE if case == "refused" else None)
+    if case == "placed-late":
+        await placer.canceller.cancel(order.order_id, style)
+        await placer.place(order, style)
+    else:
+        await end_of(lab.client, await placer.place(order, style))
+        await placer.canceller.cancel(order.order_id, style)
+    await end_of(lab.client, Placed(style, order.order_id, known=True))
+    for letter in await parked(lab.client, lab.name):
+        await redrive(lab.client, letter, wait_s=10)
 
 
 async def _redrive(lab: Lab, order: Order, style: Style, activity_type: str) -> None:

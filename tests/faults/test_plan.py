@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from faults.dice import Dice, Throw
 from faults.plan import FaultPlan, LogNormal, load_plan, plan_names
+from orders.loader import load_orders
 from runtime.errors import InputError
-from runtime.settings import PROJECT
+from runtime.settings import PROJECT, SHIPPED_ORDERS
 from services.order_placed import ACTIONS, UNDONE_BY
 
 ORDERS = [str(number) for number in range(2_000)]
@@ -27,7 +28,7 @@ def throws(plan: str, orders: list[str], seed: int = 7) -> dict[str, list[Throw]
 
 
 def test_the_shipped_plans_can_all_be_used() -> None:
-    assert plan_names() == ["calm", "flaky", "hostile", "outage", "poison"]
+    assert plan_names() == ["calm", "customers", "flaky", "hostile", "outage", "poison"]
     for name in plan_names():
         assert load_plan(name, ACTIONS).name == name
 
@@ -87,6 +88,44 @@ def test_the_same_order_meets_the_same_fate_in_every_run_of_a_seed(
     assert first == again
 
 
+def test_the_shipped_customers_cancel_as_often_as_those_of_the_data_set() -> None:
+    book = load_orders(SHIPPED_ORDERS)
+    dice = Dice(plan=load_plan("customers", ACTIONS), seed=7)
+
+    cancelled = sum(dice.change_of_mind(order) is not None for order in ORDERS)
+
+    of_the_data = book.cancellations / (len(book.orders) + book.orders_refused + book.cancellations)
+    assert dice.plan.customers is not None
+    assert dice.plan.customers.cancel == pytest.approx(of_the_data, abs=0.0005)
+    assert cancelled == pytest.approx(of_the_data * len(ORDERS), rel=0.15)
+
+
+def test_customers_change_their_minds_before_soon_after_and_long_after_they_have_ordered() -> None:
+    dice = Dice(plan=load_plan("customers", ACTIONS).with_cancelled_share(1), seed=7)
+
+    moments = [mind.after_s for order in ORDERS if (mind := dice.change_of_mind(order)) is not None]
+
+    after = [moment for moment in moments if moment is not None]
+    assert len(moments) == len(ORDERS)
+    assert 0.03 * len(ORDERS) < moments.count(None) < 0.07 * len(ORDERS)
+    assert sorted(after)[len(after) // 2] == pytest.approx(0.06, rel=0.1)
+    assert max(after) > 1
+
+
+@given(st.integers(), st.text(min_size=1, max_size=20))
+def test_the_same_customer_changes_their_mind_at_the_same_moment_in_every_run_of_a_seed(seed: int, order: str) -> None:
+    plan = load_plan("flaky", ACTIONS).with_cancelled_share(0.5)
+
+    first = Dice(plan=plan, seed=seed, label=".first-run").change_of_mind(f"{order}.first-run")
+    again = Dice(plan=plan, seed=seed, label=".second").change_of_mind(f"{order}.second")
+
+    assert first == again
+
+
+def test_nobody_changes_their_mind_where_the_plan_has_no_customers() -> None:
+    assert Dice(plan=load_plan("hostile", ACTIONS), seed=7).change_of_mind("536365") is None
+
+
 def test_another_seed_hits_others() -> None:
     assert throws("hostile", ORDERS[:100], seed=1) != throws("hostile", ORDERS[:100], seed=2)
 
@@ -120,6 +159,9 @@ def shipping(**faults: object) -> dict[str, object]:
         ({"name": "mine", "services": {"shiping": {}}}, "shiping"),
         ({"name": "mine", "services": {"shipping": {"invoice.issued": {}}}}, "invoice.issued"),
         ({"services": {}}, "name"),
+        ({"name": "mine", "customers": {}}, "customers.cancel"),
+        ({"name": "mine", "customers": {"cancel": 2}}, "customers.cancel"),
+        ({"name": "mine", "customers": {"cancel": 0.1, "handover_ms": -1}}, "customers.handover_ms"),
         ([], "mine.json"),
     ],
 )

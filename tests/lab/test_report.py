@@ -93,6 +93,10 @@ def test_running_numbers_make_no_difference_but_what_was_done_does() -> None:
         ("choreography-cancelled", 1 + 4 + 1 + 4, 0),
         # parking and unparking are an upsert each, the redrive is a signal and an activity more
         ("saga-parked", 1 + 4 + 2 + 1 + 1, 0),
+        # what is parked is listed and not listed any more, an update, shipping decides, four compensations
+        ("saga-called-off", 1 + 4 + 2 + 1 + 1 + 4, 0),
+        # a start and an update by one call
+        ("saga-cancelled-later", 1 + 1 + 1 + 4, 0),
         ("choreography-parked", 1 + 4 + 2 + 1 + 1, 0),
     ],
 )
@@ -135,8 +139,9 @@ def test_a_ratio_is_of_the_same_order_in_both_styles() -> None:
 
 def test_what_was_not_measured_is_null() -> None:
     for style in STYLES:
-        report = style_report(style, Measured(one_at_a_time=[timing(style)]), [], [])
+        report = style_report(style, Measured(one_at_a_time=[timing(style)]), [], [], {})
 
         assert (report.orders_per_s, report.actions_per_order, report.retries, report.blast_radius) == (None,) * 4
+        assert report.cancellations is None
         assert report.reaction_ms["shipping"] is None
         assert report.end_states == {"completed": 1}

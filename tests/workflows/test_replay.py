@@ -6,12 +6,11 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunne
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError
 
+from hosting.composition import WORKFLOWS
 from lab.replay import histories_in
 from runtime.temporal import ORDERLAB_PLUGIN
-from tests.record_histories import FAILING, HISTORIES
+from tests.record_histories import CANCELLED, FAILING, HISTORIES
 from tests.workflows.reordered import ReorderedBus, ReorderedSaga
-from workflows.event_bus import EventBus
-from workflows.order_saga import OrderSaga
 
 RECORDED = histories_in(HISTORIES)
 
@@ -19,13 +18,15 @@ RECORDED = histories_in(HISTORIES)
 def test_every_case_is_recorded_in_both_styles() -> None:
     names = {history.workflow_id for history in RECORDED}
 
-    assert {f"{style}-{case}" for style in ("saga", "choreography") for case in (*FAILING, "guest")} <= names
+    assert {
+        f"{style}-{case}" for style in ("saga", "choreography") for case in (*FAILING, *CANCELLED, "guest")
+    } <= names
 
 
 @pytest.mark.parametrize("runner", [SandboxedWorkflowRunner(), UnsandboxedWorkflowRunner()], ids=["sandbox", "none"])
 @pytest.mark.parametrize("history", RECORDED, ids=lambda history: history.workflow_id)
 async def test_today_s_code_still_decides_as_it_did(history: WorkflowHistory, runner: WorkflowRunner) -> None:
-    replayer = Replayer(workflows=[OrderSaga, EventBus], plugins=[ORDERLAB_PLUGIN], workflow_runner=runner)
+    replayer = Replayer(workflows=WORKFLOWS, plugins=[ORDERLAB_PLUGIN], workflow_runner=runner)
 
     await replayer.replay_workflow(history)
 
