@@ -2,18 +2,23 @@
 
 import asyncio
 
-from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
+    WorkflowUpdateFailedError,
+)
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
 from events.edge import cancel_requested
-from events.log import DeliveryState, EventLog
+from events.log import DeliveryState, EventLog, OrderState
 from events.reading import log_of
 from events.transport import WORKFLOW_TASK_TIMEOUT, EventPublisher
 from faults.dice import Dice
 from lab.patience import persistently
 from lab.runs import DIGEST, latest_run, workflow_id
-from orders.cancelling import CancelDecision, CancelRequest
+from orders.cancelling import BY_THE_CUSTOMER, CancelDecision, CancelRequest
 from orders.model import Style
 from runtime.errors import OrderlabError
 from runtime.search import ORDER_ID, ORDER_STYLE
@@ -54,6 +59,12 @@ class Canceller:
     async def _ask_saga(self, order_id: str) -> CancelDecision:
         """One call for every moment: an open saga is asked, and where none is open, a cancellation is started."""
         before = await latest_run(self._client, self._lab, "saga", order_id)
+        if before is not None and before.status is WorkflowExecutionStatus.COMPLETED:
+            outcome = await self._client.get_workflow_handle_for(
+                OrderSaga.run, before.id, run_id=before.run_id
+            ).result()
+            if outcome.state is OrderState.CANCELLED:  # nothing is left to be done
+                return CancelDecision(accepted=True, reason=outcome.reason or BY_THE_CUSTOMER)
         digest = None if before is None else await before.memo_value(DIGEST, default=None)
         request = CancelRequest(style="saga", order_id=order_id, lab=self._lab, dice=self._dice)
         cancellation = WithStartWorkflowOperation(

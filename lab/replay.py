@@ -19,6 +19,7 @@ class Replayed(BaseModel):
     """What became of one history."""
 
     workflow_id: str
+    run_id: str
     events: int
     failure: str | None
     """Why today's code can't have made this history; None where it could."""
@@ -34,6 +35,7 @@ async def replay(histories: Iterable[WorkflowHistory]) -> list[Replayed]:
         replayed.append(
             Replayed(
                 workflow_id=history.workflow_id,
+                run_id=history.run_id,
                 events=len(history.events),
                 failure=None if failure is None else f"{type(failure).__name__}: {failure}",
             )

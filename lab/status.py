@@ -158,7 +158,12 @@ def _of_saga(outcome: SagaOutcome) -> tuple[OrderState, str | None]:
 
 
 def _of_log(log: EventLog) -> tuple[OrderState, str | None]:
-    reasons = [
+    answers = [
+        entry.reason
+        for entry in log.entries
+        if entry.type in {"order.cancelled", "cancellation.refused"} and entry.reason
+    ]
+    reasons = answers + [
         f"{delivery.handler}: {delivery.reason}"
         for state in (DeliveryState.FAILED, DeliveryState.PARKED)
         for delivery in log.deliveries(state)

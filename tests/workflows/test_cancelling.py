@@ -332,6 +332,17 @@ async def test_cancelling_an_order_that_has_failed_changes_nothing(labs: Labs, o
     assert lab.effects(order, style) == before
 
 
+async def test_cancelling_an_order_again_that_is_cancelled_starts_no_workflow(lab: Lab, order: Order) -> None:
+    await lab.run(order, "saga")
+    await canceller(lab).cancel(order.order_id, "saga")
+    first = await ended(lab, order, "saga")
+    again = await canceller(lab).cancel(order.order_id, "saga")
+    second = await ended(lab, order, "saga")
+
+    assert again == ACCEPTED
+    assert second.run_id == first.run_id
+
+
 async def test_cancelling_a_saga_that_was_terminated_undoes_what_it_left_behind(labs: Labs, order: Order) -> None:
     async with labs(absent=["invoicing"]) as lab:
         await lab.placer.place(order, "saga")
