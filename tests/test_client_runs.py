@@ -64,6 +64,49 @@ def test_an_order_is_placed_in_both_styles_and_its_effects_are_listed(
     assert set(done[0]) >= {"order_id", "style", "service", "effect", "idempotency_key", "at"}
 
 
+def test_an_order_is_cancelled_where_it_was_placed_and_nothing_is_left_of_it(
+    shared: dict[str, str], tmp_path: Path, my_order: Path, order: Order
+) -> None:
+    orderlab("order", str(my_order), "--style", "saga", cwd=tmp_path, env=shared)
+    cancelled = orderlab("cancel", order.order_id, cwd=tmp_path, env=shared)
+    again = orderlab("cancel", order.order_id, "--json", "-", cwd=tmp_path, env=shared)
+
+    told = rf"{order.order_id} +saga +accepted: cancelled by the customer +\(now cancelled\) +http\S+/workflows/saga%2F"
+    assert cancelled.code == 0, cancelled.err
+    assert re.search(told, cancelled.out)
+    assert "choreography" not in cancelled.out
+    assert [(one["style"], one["accepted"], one["state"]) for one in json.loads(again.out)] == [
+        ("saga", True, "cancelled")
+    ]
+    assert len(effects(tmp_path, order.order_id)) == 2 * len(FORWARD)
+
+
+def test_a_customer_who_comes_too_late_is_told_why_and_the_order_stays(
+    shared: dict[str, str], tmp_path: Path, my_order: Path, order: Order
+) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"name": "quick", "customers": {"cancel": 0, "handover_ms": 0}}))
+    orderlab("order", str(my_order), "--faults", str(plan), cwd=tmp_path, env=shared)
+    refused = orderlab("cancel", order.order_id, cwd=tmp_path, env=shared)
+
+    assert refused.code == 0, refused.err
+    assert refused.out.count("refused: the parcel has been handed over to the carrier  (now completed)") == 2
+    assert {one["effect"] for one in effects(tmp_path, order.order_id)} == FORWARD
+
+
+def test_an_order_cancelled_before_it_is_placed_is_placed_and_cancelled(
+    shared: dict[str, str], tmp_path: Path, my_order: Path, order: Order
+) -> None:
+    early = orderlab("cancel", order.order_id, cwd=tmp_path, env=shared)
+    placed = orderlab("order", str(my_order), "--wait", cwd=tmp_path, env=shared)
+
+    assert early.code == 0, early.err
+    assert early.out.count("accepted: cancelled by the customer") == 2
+    assert placed.code == 0, placed.err
+    assert len(re.findall(r"(?:saga|choreography) +cancelled \(cancelled by the customer", placed.out)) == 2
+    assert effects(tmp_path, order.order_id) == []
+
+
 def test_the_same_order_again_is_one_order_and_another_under_its_id_is_refused(
     shared: dict[str, str], tmp_path: Path, my_order: Path, order: Order
 ) -> None:
