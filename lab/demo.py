@@ -1,7 +1,7 @@
 """`orderlab demo`: takes real orders through both styles and compares what came out."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -45,6 +45,11 @@ class DemoPlan:
     def dice(self) -> Dice | None:
         """What goes wrong: the same in each run of the same seed."""
         return None if self.faults is None else Dice(plan=self.faults, seed=self.seed, label=f".{self.label}")
+
+    def cancelled_by_the_clock(self, order_ids: Iterable[str]) -> set[str]:
+        """The orders that their customers cancel some time after placing: in each style at a moment of its own."""
+        minds = {} if self.dice is None else {order: self.dice.change_of_mind(order) for order in order_ids}
+        return {order for order, mind in minds.items() if mind is not None and mind.after_s is not None}
 
 
 async def run_demo(
@@ -98,8 +103,6 @@ async def report_on(
         )
         for style in STYLES
     }
-    # When a customer's clock decides, each style is asked at a moment of its own.
-    by_the_clock = {timing.placed.order_id for timing in asked if timing.asked and not timing.asked.overtook}
     shown = orders[0].order_id
     return Report(
         scenario=SCENARIO,
@@ -112,7 +115,7 @@ async def report_on(
         ),
         styles={style: style_report(style, measured, effects, costs[style], consistent_us) for style in STYLES},
         ratios=ratios(measured, effects, plan.seed),
-        parity=compare_styles(ids - by_the_clock, effects),
+        parity=compare_styles(ids - plan.cancelled_by_the_clock(ids), effects),
         audit=await audit(session.client, settings, session.lab, order_ids=ids),
         links=Links(
             order_id=shown,

@@ -43,8 +43,6 @@ class Asked:
     answered_ms: float
     """From asking to the answer."""
     accepted: bool
-    overtook: bool
-    """Asked and answered before the order was placed; then the state of the order decides, and not the clock."""
 
 
 @dataclass
@@ -146,22 +144,22 @@ async def run_order(client: Client, placer: Placer, order: Order, style: Style, 
         look_every_s: how often an order that has not ended is asked whether something is parked.
     """
     mind = placer.change_of_mind(order)
-    asked = await _ask(placer, order, style, overtook=True) if mind is not None and mind.after_s is None else None
+    asked = await _ask(placer, order, style) if mind is not None and mind.after_s is None else None
     called_us = time.time_ns() // 1_000
     called = time.perf_counter()
     placed = await persistently(lambda: placer.place(order, style))
     acknowledged = time.perf_counter()
     if mind is not None and mind.after_s is not None:
         await asyncio.sleep(max(0, called + mind.after_s - time.perf_counter()))
-        asked = await _ask(placer, order, style, overtook=False)
+        asked = await _ask(placer, order, style)
     state, detail = await persistently(lambda: end_of(client, placed, look_every_s=look_every_s))
     ended = time.perf_counter()
     return Timing(placed, called_us, (acknowledged - called) * 1e3, (ended - called) * 1e3, state, detail, asked)
 
 
-async def _ask(placer: Placer, order: Order, style: Style, *, overtook: bool) -> Asked:
+async def _ask(placer: Placer, order: Order, style: Style) -> Asked:
     """Ask for an order to be cancelled, as its customer does."""
     asked_us = time.time_ns() // 1_000
     asked = time.perf_counter()
     decision = await persistently(lambda: placer.canceller.cancel(order.order_id, style))
-    return Asked(asked_us, (time.perf_counter() - asked) * 1e3, decision.accepted, overtook)
+    return Asked(asked_us, (time.perf_counter() - asked) * 1e3, decision.accepted)

@@ -62,24 +62,29 @@ def style_report(
         end_states=dict(states),
         retries=sum(cost.retries for cost in costs) if costs else None,
         parked=states["parked"],
-        cancellations=_cancellations(everything, consistent_us),
+        cancellations=_cancellations(style, measured, consistent_us),
         effects={service: dict(counter) for service, counter in counted.items()},
     )
 
 
-def _cancellations(timings: Sequence[Timing], consistent_us: Mapping[tuple[Style, str], int]) -> Cancellations | None:
-    asked = {(one.placed.style, one.placed.order_id): one.asked for one in timings if one.asked is not None}
-    accepted = {order: one for order, one in asked.items() if one.accepted}
+def _cancellations(
+    style: Style, measured: Measured, consistent_us: Mapping[tuple[Style, str], int]
+) -> Cancellations | None:
+    """Counts of all; times of those run one at a time, or of all where none were."""
+    asked = [(one.placed.order_id, one.asked) for one in measured.all if one.placed.style == style and one.asked]
     if not asked:
         return None
+    alone = {one.placed.order_id for one in measured.one_at_a_time if one.asked}
+    timed = [(order, one) for order, one in asked if order in alone or not alone]
+    accepted = sum(one.accepted for _, one in asked)
     return Cancellations(
         asked=len(asked),
-        accepted=len(accepted),
-        refused=len(asked) - len(accepted),
-        answered_ms=Percentiles.of([one.answered_ms for one in asked.values()]),
+        accepted=accepted,
+        refused=len(asked) - accepted,
+        answered_ms=Percentiles.of([one.answered_ms for _, one in timed]),
         # an order that had failed by then was consistent before its customer asked
         consistent_ms=Percentiles.of(
-            [max(0, consistent_us[order] - one.asked_us) / 1e3 for order, one in accepted.items()]
+            [max(0, consistent_us[style, order] - one.asked_us) / 1e3 for order, one in timed if one.accepted]
         ),
     )
 
