@@ -69,8 +69,19 @@ class StyleReport(BaseModel):
     """Service to effect to how many."""
 
 
+class ReferenceReport(BaseModel):
+    """What a reference did, that the styles are held against."""
+
+    orders_per_s: float | None
+    end_to_end_ms: Percentiles | None
+    reaction_ms: dict[str, Percentiles | None]
+
+
 class Ratio(BaseModel):
-    """Choreography divided by saga: the median over pairs, with a 95 % bootstrap interval of it."""
+    """Choreography divided by saga, where the name does not say otherwise.
+
+    The median over pairs, with a 95 % bootstrap interval of it.
+    """
 
     median: float
     low: float
@@ -130,7 +141,8 @@ class Report(BaseModel):
     """The plan that ran; null where nothing went wrong on purpose."""
     server: ServerReport
     styles: dict[Style, StyleReport]
-    references: None = None
+    references: dict[str, ReferenceReport] | None = None
+    """`bare_workflow`, `naive_fanout`, and `one_activity`; null where they were not run."""
     ratios: dict[str, Ratio]
     parity: Parity
     audit: AuditReport | None = None

@@ -1,0 +1,153 @@
+"""The result of `orderlab compare`: the report, and what else a decision needs. What was not measured is null."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel
+
+from lab.report import Percentiles, Report
+from orders.model import Style
+
+Lane = str
+"""Where something happened: `order`, `bus`, or the name of a service."""
+
+
+class Machine(BaseModel):
+    """What the run ran on."""
+
+    processors: int
+    memory_gib: float
+    system: str
+    python: str
+    packages: dict[str, str]
+    """Package to version."""
+
+
+class LoadPoint(BaseModel):
+    """An open loop: orders come at a rate whatever becomes of them (Poisson arrivals), in one style."""
+
+    rate_per_s: float
+    """Orders a second that were intended."""
+    end_to_end_ms: Percentiles | None
+    """Counted from the intended start: an order that was placed late counts as late (no coordinated omission)."""
+    reaction_ms: dict[str, Percentiles | None]
+    """By service, likewise."""
+
+
+class BlastRadius(BaseModel):
+    """What the others felt of one service that was away, in one style."""
+
+    service: str
+    """The one that was away."""
+    expected: int
+    """Effects of other services that were due meanwhile."""
+    delayed: int
+    """Of those, how many took more than twice the median of the time before."""
+    lost: int
+    """Of those, how many never happened, and are not parked either."""
+    compensated: int
+    """Of those, how many were undone as the business rule demands; they are neither delayed nor lost."""
+    share: float
+    """(delayed + lost) / expected."""
+
+
+class Module(BaseModel):
+    """What one module of the code knows and who knows it (Martin 1994: I = Ce / (Ce + Ca))."""
+
+    style: Style
+    module: str
+    """Path from the top of the project."""
+    services: list[str]
+    """Services that it names."""
+    events: list[str]
+    """Event types that it names."""
+    efferent: int
+    """Ce: the modules of this style that it depends on, by import or by an event of theirs."""
+    afferent: int
+    """Ca: the modules of this style that depend on it."""
+    instability: float | None
+    """Null where it neither depends nor is depended on."""
+
+
+class Coupling(BaseModel):
+    """How much the parts of each style know of one another, read from the code."""
+
+    modules: list[Module]
+    touched_by_a_new_service: dict[Style, list[str]]
+    """Style to the files that have to be changed (not added) for one more service."""
+    lookups_to_explain_a_stuck_order: dict[Style, list[str]]
+    """Style to the commands or pages that have to be looked at, in sequence, until the cause is known."""
+
+
+class Mark(BaseModel):
+    """Something in the life of an order, on its timeline."""
+
+    lane: Lane
+    kind: Literal["publish", "delivery", "effect", "retry", "compensation", "failure", "end"]
+    what: str
+    """Such as `shipment.created`, or an activity type."""
+    from_ms: float
+    """Since the order was placed."""
+    to_ms: float
+    """The same as `from_ms` for a moment."""
+
+
+class Timeline(BaseModel):
+    """One order in one style, drawn from its history and from the services' databases."""
+
+    order_id: str
+    style: Style
+    title: Literal["a good order", "a broken order"]
+    state: str
+    """How it ended."""
+    marks: list[Mark]
+    """In the sequence of `from_ms`."""
+
+
+class Finding(BaseModel):
+    """One criterion, and which style the run favours by it."""
+
+    criterion: str
+    """Such as `end-to-end latency`."""
+    named_in: str | None
+    """The published catalogue that has the criterion, and how it is called there."""
+    better: Style | None
+    """None: no clear difference, as the interval spans 1."""
+    evidence: str
+    """In one sentence, with the figures."""
+
+
+class Verdict(BaseModel):
+    """The answer in plain words."""
+
+    headline: str
+    findings: list[Finding]
+    flips: list[str]
+    """What would turn the answer round, each in one sentence."""
+
+
+class Comparison(Report):
+    """One run of `orderlab compare`."""
+
+    command: str
+    started: datetime
+    machine: Machine
+    partial: bool = False
+    """The run was interrupted: only what it had measured by then is in here."""
+    profile: str | None = None
+    """Name of the profile with the team's own service times and failure rates."""
+    samples_ms: dict[Style, dict[str, list[float]]]
+    """Style to service to its reaction times one order at a time, for the plots."""
+    load: dict[Style, list[LoadPoint]] | None = None
+    """By rate, lowest first; null without `--rate`."""
+    blast: dict[Style, BlastRadius] | None = None
+    """Null without faults."""
+    consistent_ms: dict[Style, Percentiles | None] | None = None
+    """With faults: from the call until all of an order was done or compensated."""
+    eventbridge_usd_per_million_orders: dict[Style, float | None]
+    """What the events would cost on Amazon EventBridge instead: another line, not a sum."""
+    coupling: Coupling
+    timelines: list[Timeline]
+    verdict: Verdict
+    not_comparable: list[str]
+    """What the figures do not tell, each in one sentence."""
