@@ -62,20 +62,22 @@ class ShippingActivities:
     def decide_cancellation(self, request: CancelRequest) -> CancelDecision:
         """Decide whether a customer can still cancel: until the parcel is handed over to the carrier.
 
-        The decision is kept, and is the same whenever it is asked for again. Where nothing has been shipped yet,
-        accepting it also makes sure that nothing will be, even if the order is placed only afterwards.
+        The decision is kept, and is the same whenever it is asked for again, unless the shop itself has called the
+        parcel back since. Where nothing has been shipped yet, accepting it also makes sure that nothing will be, even
+        if the order is placed only afterwards.
         """
         style, order_id = request.style, request.order_id
         with self._ledger.engine.begin() as db:
-            if tables.decision(db, style, order_id) is None:
-                never_shipped = self._ledger.close(db, _key(style, order_id, "shipment.created"))
-                now = now_us()  # only now: closing the key waits for a shipment that is just being made up
-                handover_us = None if never_shipped else tables.handed_over_at_us(db, style, order_id)
-                in_time = handover_us is None or now < handover_us
-                reason = request.reason if in_time else "the parcel has been handed over to the carrier"
-                tables.insert_decision(db, style, order_id, accepted=in_time, reason=reason, at_us=now)
-            decided = tables.decision(db, style, order_id)  # somebody else's, where it was made at the same moment
-            assert decided is not None  # noqa: S101 - it was just made
+            never_shipped = self._ledger.close(db, _key(style, order_id, "shipment.created"))
+            now = now_us()  # only now: closing the key waits for a shipment that is just being made up
+            handover_us = None if never_shipped else tables.handed_over_at_us(db, style, order_id)
+            in_time = handover_us is None or now < handover_us
+            reason = request.reason if in_time else "the parcel has been handed over to the carrier"
+            tables.insert_decision(db, style, order_id, accepted=in_time, reason=reason, at_us=now)
+            decided = tables.decision(db, style, order_id)  # the first one
+            assert decided is not None  # noqa: S101 - it was just made, if not before
+            if handover_us is None and not decided[0]:
+                return CancelDecision(accepted=True, reason="the parcel has been called back")
             return CancelDecision(accepted=decided[0], reason=decided[1])
 
     @activity.defn(name=ON_CANCEL_REQUESTED)

@@ -11,6 +11,7 @@ from temporalio.client import (
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
+from events.catalogue import CANCELLING
 from events.edge import cancel_requested
 from events.log import DeliveryState, EventLog, OrderState
 from events.reading import log_of
@@ -29,6 +30,10 @@ from workflows.order_saga import OrderSaga
 from workflows.saga import REFUSED
 
 _LOOK_EVERY_S = 0.05
+
+_BROKEN = frozenset(
+    {WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.TIMED_OUT}
+)
 
 
 class Canceller:
@@ -65,8 +70,16 @@ class Canceller:
             ).result()
             if outcome.state is OrderState.CANCELLED:  # nothing is left to be done
                 return CancelDecision(accepted=True, reason=outcome.reason or BY_THE_CUSTOMER)
+        if before is not None and before.status is WorkflowExecutionStatus.CANCELED:  # nor here
+            return CancelDecision(accepted=True, reason="the workflow was cancelled")
         digest = None if before is None else await before.memo_value(DIGEST, default=None)
-        request = CancelRequest(style="saga", order_id=order_id, lab=self._lab, dice=self._dice)
+        request = CancelRequest(
+            style="saga",
+            order_id=order_id,
+            lab=self._lab,
+            dice=self._dice,
+            broken=before is not None and before.status in _BROKEN,
+        )
         cancellation = WithStartWorkflowOperation(
             OrderCancellation.run,
             request,
@@ -108,7 +121,9 @@ class Canceller:
 
 
 def _answer_in(log: EventLog) -> CancelDecision | None:
-    for entry in log.entries:
-        if entry.type in {"order.cancelled", "cancellation.refused"}:
-            return CancelDecision(accepted=entry.type == "order.cancelled", reason=entry.reason or "")
-    return None
+    """What the log answers; an order that is cancelled for another reason, after a refusal, is cancelled."""
+    answers = [entry for entry in log.entries if entry.type in {"order.cancelled", "cancellation.refused"}]
+    if not answers:
+        return None
+    off = next((entry for entry in log.entries if entry.type in CANCELLING), None)
+    return CancelDecision(accepted=off is not None, reason=(off or answers[0]).reason or "")

@@ -20,6 +20,8 @@ class CancelRequest(BaseModel):
     """Suffix of the task queues, where several labs share one Temporal server."""
     dice: Dice | None = None
     """What goes wrong while the order is undone."""
+    broken: bool = False
+    """The order's saga was terminated or has failed, so that the order stands in no legal state."""
 
 
 class CancelDecision(BaseModel):

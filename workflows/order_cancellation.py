@@ -1,6 +1,7 @@
 """Cancels an order that no saga is at work on: one that has ended, or that was never placed."""
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from orders.cancelling import CancelRequest, LateOrder
@@ -27,15 +28,21 @@ class OrderCancellation(SagaConversation):
 
     @workflow.run
     async def run(self, request: CancelRequest) -> SagaOutcome:
-        """Decide, undo, and tell how the order stands."""
+        """Decide, undo, and tell how the order stands.
+
+        Raises:
+            ApplicationError: it stands in no legal state, as its saga was broken off, and shipping has refused.
+        """
         saga = self._saga
         saga.may_have_been_done(undo=[CANCEL_SHIPMENT, ISSUE_CREDIT_NOTE, REVERSE_SALE, TELL_CUSTOMER])
         # Cancelling this workflow would mean to keep the order, which nobody can ask for.
         decision = await uninterrupted(saga.cancel(request))
         if decision.accepted:
             await saga.compensate(decision.reason)
-        else:
-            await uninterrupted(saga.settled())
+            return saga.outcome()
+        await uninterrupted(saga.settled())
+        if request.broken:
+            raise ApplicationError("the order is still as its broken saga left it", non_retryable=True)
         return saga.outcome()
 
     @workflow.signal

@@ -1,12 +1,12 @@
 """The audit: reads everything, then holds the guarantees against it."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from temporalio.client import Client
 
+from lab.audit.cancelling import has_request, must_end_alike
 from lab.audit.databases import Books, read_books
 from lab.audit.endings import ending_violations
 from lab.audit.figures import book_violations
@@ -22,7 +22,10 @@ from lab.audit.temporal import RunIds, TemporalReader
 from runtime.settings import Settings
 
 _LOOKS = 2
-"""The second is for orders that the list of workflows did not have yet. No third, as orders may come for ever."""
+"""The second is for orders that the list of workflows did not have yet, and for customers who cancelled meanwhile.
+
+No third, as there may be news for ever.
+"""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ async def audit(
         settings: where the services' databases and the mails are.
         lab: suffix of the task queues.
         order_ids: only these orders; each of them must have been placed, in one style at least.
-        parity: whether orders that were placed in both styles must have ended alike.
+        parity: whether orders that were placed in both styles must have ended alike; in any case not asked of those
+            that a customer cancelled at a moment of their own choice.
 
     Returns:
         The violations, sorted by order.
@@ -76,18 +80,19 @@ async def _gather(reader: TemporalReader, settings: Settings, wanted: frozenset[
     looks_left = _LOOKS
     while True:
         read |= await reader.read(due)
+        placed = {key: order for key, runs in read.items() if (order := placed_order(key, runs)) is not None}
         mailbox = await asyncio.to_thread(read_mails, settings)
         books = await asyncio.to_thread(read_books, settings)
-        forgotten = _older_than(await reader.remembers_since_us(), books)
-        due = await _latest_runs(reader, _traces(books, mailbox, wanted) - set(read) - forgotten)
+        forgotten = _begun_before(await reader.remembers_since_us(), books)
+        strange = _traces(books, mailbox, wanted) - placed.keys() - forgotten
+        due = dict.fromkeys(strange | _cancelled_meanwhile(placed, books), ())
         looks_left -= 1
         if not due or not looks_left:
             break
-    placed = [order for key, runs in read.items() if (order := placed_order(key, runs)) is not None]
     return _Evidence(
-        orders={order.key: order for order in placed if not order.rehearsal},
-        rehearsals={order.key for order in placed if order.rehearsal},
-        aside=forgotten | set(due),
+        orders={key: order for key, order in placed.items() if not order.rehearsal},
+        rehearsals={key for key, order in placed.items() if order.rehearsal},
+        aside=forgotten | await _with_a_run(reader, strange - read.keys()),
         books=books,
         mailbox=mailbox,
     )
@@ -102,18 +107,19 @@ def _traces(books: Books, mailbox: Mailbox | None, wanted: frozenset[str] | None
     return {key for key in found if _is_wanted(key.order_id, wanted)}
 
 
-def _older_than(since_us: int, books: Books) -> set[Key]:
-    """The orders whose last effect was before this time."""
-    latest: dict[Key, int] = defaultdict(int)
-    for row in books.all("effects"):
-        key = Key(row["style"], row["order_id"])
-        latest[key] = max(latest[key], row["at_us"])
-    return {key for key, at_us in latest.items() if at_us < since_us}
+def _begun_before(since_us: int, books: Books) -> set[Key]:
+    """The orders whose first effect was before this time; the run that was given the order may be gone by now."""
+    return {Key(row["style"], row["order_id"]) for row in books.all("effects") if row["at_us"] < since_us}
 
 
-async def _latest_runs(reader: TemporalReader, keys: set[Key]) -> dict[Key, list[str]]:
+def _cancelled_meanwhile(placed: Mapping[Key, PlacedOrder], books: Books) -> set[Key]:
+    """The orders that shipping has decided about, and in whose histories nobody asked for that."""
+    return {key for key, order in placed.items() if books.of("cancellations", key) and not has_request(order)}
+
+
+async def _with_a_run(reader: TemporalReader, keys: set[Key]) -> set[Key]:
     found = await asyncio.gather(*(reader.latest_run(key) for key in keys))
-    return {key: [run_id] for key, run_id in zip(keys, found, strict=True) if run_id is not None}
+    return {key for key, run_id in zip(keys, found, strict=True) if run_id is not None}
 
 
 def _judge(evidence: _Evidence, wanted: frozenset[str] | None, *, parity: bool) -> Iterator[Violation]:
@@ -125,7 +131,8 @@ def _judge(evidence: _Evidence, wanted: frozenset[str] | None, *, parity: bool) 
             yield from _violations(key, 4, sequence_violations(order.runs))
     if parity:
         for order_id in {key.order_id for key in orders}:
-            if all(Key(style, order_id) in orders for style in STYLES):
+            saga, choreography = (orders.get(Key(style, order_id)) for style in STYLES)
+            if saga and choreography and must_end_alike(saga, choreography):
                 yield from _about(order_id, None, 3, parity_violations(order_id, books))
     yield from _unexplained(evidence, wanted)
     yield from _about(EVERYTHING, None, 1, book_violations(books))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from sqlalchemy import MetaData, RowMapping, Table, create_engine, make_url, select
+from sqlalchemy import MetaData, RowMapping, Table, create_engine, inspect, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from lab.audit.scenario import Key
@@ -17,7 +17,7 @@ Record: TypeAlias = RowMapping
 """One row: column to value."""
 
 _DATABASES: dict[str, tuple[MetaData, tuple[str, ...]]] = {
-    "shipping": (shipping.METADATA, ("effects", "shipments", "shipment_lines")),
+    "shipping": (shipping.METADATA, ("effects", "shipments", "shipment_lines", "cancellations")),
     "invoicing": (invoicing.METADATA, ("effects", "number_series", "invoices", "invoice_lines", "credit_notes")),
     "marketing": (marketing.METADATA, ("effects", "campaign_audience", "campaign_exits", "mails")),
     "analytics": (
@@ -28,7 +28,10 @@ _DATABASES: dict[str, tuple[MetaData, tuple[str, ...]]] = {
 """Service to its tables, and those of them that count."""
 
 _PER_ORDER = ("effects", "shipments", "invoices", "campaign_exits", "mails", "sales", "sold_products")
-"""Tables whose rows name the order and the style that they belong to."""
+"""Tables whose rows say that something was done for an order, and name it and its style.
+
+Not `cancellations`: what shipping decided about an order may be remembered before there is one.
+"""
 
 
 class Books:
@@ -75,7 +78,7 @@ class Books:
 
 
 def read_books(settings: Settings) -> Books:
-    """Read all databases; a SQLite file that does not exist holds nothing.
+    """Read all databases; what does not exist holds nothing: a SQLite file, or a table that an earlier version had not.
 
     Raises:
         InputError: a database can't be read.
@@ -102,6 +105,9 @@ def _read(url: str, tables: Sequence[Table]) -> dict[str, Sequence[Record]]:
             db = connection if is_file else connection.execution_options(isolation_level="REPEATABLE READ")
             if is_file:
                 db.exec_driver_sql("BEGIN")  # the driver begins no transaction for reading
-            return {table.name: db.execute(select(table)).mappings().all() for table in tables}
+            existing = inspect(db).get_table_names()
+            return {
+                table.name: db.execute(select(table)).mappings().all() for table in tables if table.name in existing
+            }
     finally:
         engine.dispose()

@@ -2,24 +2,26 @@
 
 from collections.abc import Iterator
 
+from lab.audit.cancelling import cancelling_violations, is_called_off
 from lab.audit.databases import Books
 from lab.audit.once import expected_effects
 from lab.audit.orders import PlacedOrder
-from lab.audit.scenario import SERVICE_OF, UNDO_OF
+from lab.audit.scenario import ORDER_SAGA, SERVICE_OF, UNDO_OF
 
 
 def ending_violations(order: PlacedOrder, books: Books) -> list[str]:
     """What is wrong with how an order stands.
 
     How it stands is read from the databases. Then Temporal has to agree: its workflow is closed, or open with what is
-    parked named; and a compensation gave up only where the history says so.
+    parked named; and a compensation gave up only where the history says so. Last, shipping has to agree, which decides
+    whether a customer can still cancel.
 
     Args:
         order: must have had its time to come to an end.
         books: the services' databases, read after the order's histories.
     """
     closed = order.last.closed
-    may_close = {"completed", "cancelled"} if order.key.style == "saga" else {"completed"}
+    may_close = {"completed", "cancelled"} if order.last.workflow_type == ORDER_SAGA else {"completed"}
     if closed is not None and closed not in may_close:
         return [f"its workflow {closed if closed == 'failed' else f'was {closed}'}"]
     if closed is None and (order.last.under_way or not order.last.parked):
@@ -30,7 +32,7 @@ def ending_violations(order: PlacedOrder, books: Books) -> list[str]:
     claimed, derived = _claimed(order), standing.state()
     if not found and claimed != derived:
         found.append(f"its workflow says {claimed}, the databases say {derived}")
-    return found
+    return [*found, *cancelling_violations(order, derived, books)]
 
 
 class _Standing:
@@ -85,7 +87,7 @@ def _claimed(order: PlacedOrder) -> str | None:
     """How the workflow itself says that the order stands."""
     run = order.last
     if order.key.style == "choreography":  # the bus knows nothing of orders: its log says so
-        if order.failed:
+        if is_called_off(order):
             return "attention" if order.compensations_given_up() else "cancelled"
         return "completed" if run.closed else "parked"
     if run.closed == "cancelled":

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType as Kind
@@ -14,6 +14,15 @@ Json: TypeAlias = Any
 
 Outcome = Literal["done", "given up", "superseded", "called off"]
 """Of one piece of work: `superseded` was refused as the order had been cancelled, `called off` is to be done again."""
+
+
+class Fact(NamedTuple):
+    """An event as a log names it."""
+
+    event_id: str
+    type: str
+    cause: str | None
+    """Id of the event that it follows from."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +40,7 @@ class Recipient:
 class Logged:
     """An event was put on the bus; whether it is new is for the reader to see."""
 
-    event_id: str
-    type: str
+    fact: Fact
     data: Json
     rehearsal: bool
     recipients: tuple[Recipient, ...]
@@ -82,6 +90,7 @@ _WORKFLOW_TASKS = {
 class Run:
     """One workflow run."""
 
+    workflow_type: str
     start: Json
     """What it was started with."""
     steps: tuple[Step, ...]
@@ -91,12 +100,27 @@ class Run:
     closed: str | None
     """How it closed, in one word or two; None while it is open."""
     result: Json
+    asked: bool
+    """A customer has asked for the order to be cancelled, and was not turned away."""
+    answers: tuple[bool, ...]
+    """What such customers were answered: whether the order is cancelled."""
+    late_placements: tuple[Json, ...]
+    """Orders that were handed over after their cancellation."""
+    stopped: bool
+    """Somebody has asked Temporal to cancel the workflow, whatever it is at."""
     idle: bool
     """The workflow has taken note of all that came."""
     previous_run: str | None
     """Id of the run that continued as this one."""
     next_run: str | None
     """Id of the run that this one continued as."""
+
+    @property
+    def inherited(self) -> tuple[Fact, ...]:
+        """The log that a bus starts with."""
+        start = self.start if isinstance(self.start, dict) else {}
+        entries = start.get("log", {}).get("entries", ())
+        return tuple(Fact(entry["id"], entry.get("type", ""), entry.get("causationid")) for entry in entries)
 
     @property
     def under_way(self) -> list[str]:
@@ -117,16 +141,22 @@ def read_run(events: Sequence[HistoryEvent]) -> Run:
     Args:
         events: all of the history, or as much as there is of a run that is open.
     """
-    reader = _Reader()
+    reader, talk = _Reader(), _Talk()
     for event in events:
         reader.read(event)
+        talk.read(event)
     closing, started = events[-1], events[0].workflow_execution_started_event_attributes
     return Run(
+        workflow_type=started.workflow_type.name,
         start=_json(started.input),
         steps=reader.steps(),
         parked=reader.parked,
         closed=CLOSINGS.get(closing.event_type),
         result=_json(closing.workflow_execution_completed_event_attributes.result),
+        asked=talk.asked,
+        answers=tuple(talk.answers),
+        late_placements=tuple(talk.late_placements),
+        stopped=talk.stopped,
         idle=reader.idle,
         previous_run=started.continued_execution_run_id or None,
         next_run=closing.workflow_execution_continued_as_new_event_attributes.new_execution_run_id or None,
@@ -186,6 +216,39 @@ class _Reader:
                 self.parked = frozenset(_value(attributes.indexed_fields["Parked"]) or ())
 
 
+class _Talk:
+    """What people wanted of a saga while it was at work, and what it answered."""
+
+    def __init__(self) -> None:
+        self.answers: list[bool] = []
+        self.late_placements: list[Json] = []
+        self.stopped = False
+        self._requests: set[int] = set()
+
+    @property
+    def asked(self) -> bool:
+        """Whether a customer has asked for the order to be cancelled."""
+        return bool(self._requests)
+
+    def read(self, event: HistoryEvent) -> None:
+        """Take the next event of the history."""
+        kind = event.event_type
+        if kind == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+            update = event.workflow_execution_update_accepted_event_attributes.accepted_request
+            if update.input.name == "cancel":
+                self._requests.add(event.event_id)
+        elif kind == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED:
+            answered = event.workflow_execution_update_completed_event_attributes
+            if answered.accepted_event_id in self._requests and answered.outcome.HasField("success"):
+                self.answers.append(bool(_json(answered.outcome.success)["accepted"]))
+        elif kind == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+            signal = event.workflow_execution_signaled_event_attributes
+            if signal.signal_name == "placed":
+                self.late_placements.append(_json(signal.input)["placement"])
+        elif kind == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+            self.stopped = True
+
+
 def _ending(event: HistoryEvent) -> list[Step]:
     """How an activity ended, then what its answer puts into the log; nothing where the event is of another kind."""
     if event.event_type == Kind.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
@@ -218,8 +281,7 @@ def _ending(event: HistoryEvent) -> list[Step]:
 def _logged(routed: Iterable[Json]) -> list[Step]:
     return [
         Logged(
-            event_id=one["event"]["id"],
-            type=one["event"]["type"],
+            fact=Fact(one["event"]["id"], one["event"]["type"], one["event"].get("causationid")),
             data=one["event"].get("data"),
             rehearsal=bool(one["event"].get("rehearsal")),
             recipients=tuple(

@@ -1,12 +1,14 @@
 """An order as it was placed, read from the histories of the workflow that runs it."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from lab.audit.history import Ended, Handed, Json, Logged, Outcome, Recipient, Run
-from lab.audit.scenario import CRITICAL, FAILURES, Key, is_compensation, service_of_activity
+from lab.audit.history import Ended, Fact, Handed, Json, Logged, Outcome, Recipient, Run
+from lab.audit.scenario import CRITICAL, ORDER_SAGA, Key, is_compensation, service_of_activity
+
+_BROKEN_OFF = {"terminated", "failed", "timed out"}
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,23 @@ class PlacedOrder:
         return self.runs[-1]
 
     @property
-    def failed(self) -> bool:
-        """Whether an event told that the order can't be kept; only the choreography has events."""
-        return any(isinstance(step, Logged) and step.type in FAILURES for run in self.runs for step in run.steps)
+    def log(self) -> tuple[Fact, ...]:
+        """All events about it, each once, in sequence; only the choreography has events."""
+        found: dict[str, Fact] = {}
+        for run in self.runs:
+            for fact in (*run.inherited, *(step.fact for step in run.steps if isinstance(step, Logged))):
+                found.setdefault(fact.event_id, fact)
+        return tuple(found.values())
+
+    def has_given_up(self, activities: Iterable[str]) -> bool:
+        """Whether work of one of these activity types was ever given up."""
+        wanted = set(activities)
+        return any(outcome == "given up" and work.activity in wanted for work, outcome in _outcomes(self.runs))
 
     def compensations_given_up(self) -> set[str]:
         """Services whose compensation gave up, and has not succeeded since."""
         latest: dict[str, Outcome] = {}
-        for work, outcome in self._outcomes():
+        for work, outcome in _outcomes(self._lasting_runs()):
             if is_compensation(work.activity):
                 latest[service_of_activity(work.activity)] = outcome
         return {service for service, outcome in latest.items() if outcome == "given up"}
@@ -80,7 +91,7 @@ class PlacedOrder:
     def given_up_for_now(self) -> set[str]:
         """Services with work that waits for a redrive, by the history: what the search attribute has to name."""
         recipients = self._recipients()
-        latest = {(work.event_id, work.activity): outcome for work, outcome in self._outcomes()}
+        latest = {(work.event_id, work.activity): outcome for work, outcome in _outcomes(self._lasting_runs())}
         parked = set()
         for (event_id, activity), outcome in latest.items():
             service = service_of_activity(activity)
@@ -91,30 +102,44 @@ class PlacedOrder:
 
     def _recipients(self) -> dict[tuple[str | None, str], Recipient]:
         return {
-            (step.event_id, recipient.handler): recipient
+            (step.fact.event_id, recipient.handler): recipient
             for run in self.runs
             for step in run.steps
             if isinstance(step, Logged)
             for recipient in step.recipients
         }
 
-    def _outcomes(self) -> Iterator[tuple[Handed, Outcome]]:
-        for run in self.runs:
-            handed = {step.task: step for step in run.steps if isinstance(step, Handed)}
-            yield from ((handed[step.task], step.outcome) for step in run.steps if isinstance(step, Ended))
+    def _lasting_runs(self) -> tuple[Run, ...]:
+        """The runs since the last one that was broken off: what that one had parked went with it."""
+        broken_off = [number for number, run in enumerate(self.runs) if run.closed in _BROKEN_OFF]
+        return self.runs[broken_off[-1] + 1 :] if broken_off else self.runs
+
+
+def _outcomes(runs: Iterable[Run]) -> Iterator[tuple[Handed, Outcome]]:
+    for run in runs:
+        handed = {step.task: step for step in run.steps if isinstance(step, Handed)}
+        yield from ((handed[step.task], step.outcome) for step in run.steps if isinstance(step, Ended))
 
 
 def placed_order(key: Key, runs: tuple[Run, ...]) -> PlacedOrder | None:
-    """The order that these runs are about; None where they are about no order, as a bus carries any event."""
-    if key.style == "saga":
-        start = runs[0].start
-        return PlacedOrder(key, _content(start["order"]), bool(start.get("rehearsal")), runs)
-    placements = [
-        step for run in runs for step in run.steps if isinstance(step, Logged) and step.type == "order.placed"
-    ]
-    if not placements:
-        return None
-    return PlacedOrder(key, _content(placements[0].data), placements[0].rehearsal, runs)
+    """The order that these runs are about.
+
+    Returns:
+        None where nobody has placed one: a bus carries any event, and a customer may cancel what they never order.
+    """
+    for run in runs:
+        for order, rehearsal in _placements(run):
+            return PlacedOrder(key, _content(order), rehearsal, runs)
+    return None
+
+
+def _placements(run: Run) -> Iterator[tuple[Json, bool]]:
+    """The orders that a run was given, which all say the same, and whether they are part of a warm-up."""
+    for placement in (*((run.start,) if run.workflow_type == ORDER_SAGA else ()), *run.late_placements):
+        yield placement["order"], bool(placement.get("rehearsal"))
+    for step in run.steps:
+        if isinstance(step, Logged) and step.fact.type == "order.placed":
+            yield step.data, step.rehearsal
 
 
 def _content(order: Json) -> Content:

@@ -26,13 +26,28 @@ SERVICE_OF = {
 CRITICAL = frozenset({"shipping", "invoicing"})
 """If one of these gives up, the order is cancelled; the work of the others is parked."""
 
+CRITICAL_STEPS = frozenset({"shipping.begin_fulfilment", "invoicing.issue_invoice"})
+"""Activity types of the saga's steps without which an order can't be kept."""
+
 FAILURES = frozenset({"shipment.failed", "invoice.failed"})
-"""Events that cancel an order."""
+"""Events by which the choreography tells that an order can't be kept."""
+
+CANCEL_REQUESTED = "order.cancel_requested"
+"""The event by which a customer asks for an order to be cancelled."""
+
+ANSWERS = {"order.cancelled": True, "cancellation.refused": False}
+"""Events that answer the customer, and whether the order is cancelled then."""
+
+CANCELLING = FAILURES | {"order.cancelled"}
+"""Events that cancel an order, whatever for."""
+
+ORDER_SAGA, ORDER_CANCELLATION = "OrderSaga", "OrderCancellation"
+"""Workflow types that run under the id of an order's saga; the second where a customer cancels and none is open."""
 
 COMPENSATIONS = frozenset(
     {"shipping.cancel_shipment", "invoicing.issue_credit_note", "marketing.tell_customer", "analytics.reverse_sale"}
 )
-"""Activity types by which the saga undoes; in the choreography they are the handlers of a failure."""
+"""Activity types by which the saga undoes; in the choreography they are the handlers of what cancels an order."""
 
 
 class Key(NamedTuple):

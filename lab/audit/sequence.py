@@ -25,7 +25,7 @@ def sequence_violations(runs: Sequence[Run]) -> list[str]:
     found: list[str] = []
     lanes = _Lanes(found)
     for run in runs:
-        inherited = _entries_at_start(run)
+        inherited = {fact.event_id for fact in run.inherited}
         if not inherited:  # a log of its own: the one before, if any, was lost with a run that somebody terminated
             lanes = _Lanes(found)
         lanes.begin(inherited)
@@ -38,12 +38,6 @@ def sequence_violations(runs: Sequence[Run]) -> list[str]:
                 lanes.end(step)
         lanes.close(run)
     return found
-
-
-def _entries_at_start(run: Run) -> set[str]:
-    """Ids of the events that are in the log already when a run starts."""
-    start = run.start if isinstance(run.start, dict) else {}
-    return {entry["id"] for entry in start.get("log", {}).get("entries", ())}
 
 
 class _Lanes:
@@ -66,11 +60,12 @@ class _Lanes:
         self._tasks.clear()
 
     def log(self, event: Logged) -> None:
-        if event.event_id in self._logged:
+        event_id = event.fact.event_id
+        if event_id in self._logged:
             return
-        self._logged.add(event.event_id)
+        self._logged.add(event_id)
         for recipient in event.recipients:
-            delivery = _Delivery(event.event_id, recipient.handler)
+            delivery = _Delivery(event_id, recipient.handler)
             self._subscribers[delivery] = recipient.subscriber
             self._waiting[recipient.subscriber].append(delivery)
 

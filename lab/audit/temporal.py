@@ -39,8 +39,11 @@ class TemporalReader:
 
         The list follows a moment after what happens.
         """
+        return await self._list(_QUERY)
+
+    async def _list(self, query: str) -> RunIds:
         found: dict[Key, list[tuple[datetime, str]]] = defaultdict(list)
-        async for run in self._client.list_workflows(_QUERY):
+        async for run in self._client.list_workflows(query):
             key = _key_of(run.id)
             if key is not None and await run.memo_value("lab", default=None) == self._lab:
                 found[key].append((run.start_time, run.run_id))
@@ -66,12 +69,19 @@ class TemporalReader:
         return int((datetime.now(UTC) - kept).timestamp() * 1_000_000)
 
     async def read(self, runs: RunIds) -> dict[Key, tuple[Run, ...]]:
-        """The histories of these runs; the last of each order is read again until it has ended, for a while."""
+        """The histories of these orders; the last run of each is read again until it has ended, for a while.
+
+        Args:
+            runs: as far as they are known; the latest is found in any case.
+        """
         read = await asyncio.gather(*(self._read_all(key, runs[key]) for key in runs))
         return {key: found for key, found in zip(runs, read, strict=True) if found}
 
-    async def _read_all(self, key: Key, run_ids: Sequence[str]) -> tuple[Run, ...]:
+    async def _read_all(self, key: Key, listed: Sequence[str]) -> tuple[Run, ...]:
         """The runs of an order, also those before and after that are not listed, as far as the server has them."""
+        run_ids = await self._up_to_the_latest(key, listed)
+        if not run_ids:
+            return ()
         *earlier, last = run_ids
         runs = [run for run_id in earlier if (run := await self._read(key, run_id)) is not None]
         following: str | None = last
@@ -84,6 +94,26 @@ class TemporalReader:
                 break
             runs.insert(0, run)
         return tuple(runs)
+
+    async def _up_to_the_latest(self, key: Key, listed: Sequence[str]) -> Sequence[str]:
+        """The runs of an order, oldest first, none of them missing.
+
+        A customer who cancels, or a later event, opens a run of its own: no link leads there from the one before, and
+        none back. So where the list does not have the latest one, it is waited for, and those before are listed then.
+        """
+        latest = await self.latest_run(key)
+        if latest is None or latest in listed:
+            return listed
+        give_up_at = time.monotonic() + PATIENCE_S
+        workflow_id = key.workflow_id.replace("'", "''")
+        while True:
+            async with self._gate:
+                listed = (await self._list(f"WorkflowId = '{workflow_id}'")).get(key, ())
+            if latest in listed:
+                return listed
+            if time.monotonic() > give_up_at:
+                return [*listed, latest]
+            await asyncio.sleep(_FIRST_PAUSE_S)
 
     async def _read_until_settled(self, key: Key, run_id: str) -> Run | None:
         give_up_at = time.monotonic() + PATIENCE_S

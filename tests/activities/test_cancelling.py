@@ -74,6 +74,17 @@ def test_an_order_that_the_shop_called_off_can_be_cancelled_also_after_the_hando
     assert ship.decide_cancellation(asked(order)) == ACCEPTED
 
 
+def test_a_refusal_is_taken_back_once_the_shop_itself_has_called_the_parcel_back(
+    ship: ShippingActivities, order: Order
+) -> None:
+    ship.begin_fulfilment(handed_over(order))
+    refused = ship.decide_cancellation(asked(order))
+    ship.cancel_shipment(cancelled(order))
+
+    assert not refused.accepted
+    assert ship.decide_cancellation(asked(order)).accepted
+
+
 def test_the_shop_calls_a_parcel_back_that_has_been_handed_over(
     ship: ShippingActivities, seen: Seen, order: Order
 ) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock
@@ -21,20 +22,30 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from events.catalogue import OrderFailed
+from events.edge import order_placed
+from faults.dice import Dice
+from faults.plan import Customers, FaultPlan
+from hosting.workers import hosting
 from lab.audit import AuditReport, Violation, audit, temporal
-from lab.audit.databases import read_books
+from lab.audit.cancelling import has_request, must_end_alike
+from lab.audit.databases import Books, read_books
 from lab.audit.endings import ending_violations
 from lab.audit.history import read_run
-from lab.audit.orders import placed_order
+from lab.audit.orders import PlacedOrder, placed_order
 from lab.audit.scenario import Key
 from lab.audit.sequence import sequence_violations
-from lab.runs import workflow_id
+from lab.cancelling import Canceller
+from lab.placing import Placed, Placer
+from lab.runs import runs_of, workflow_id
+from lab.status import end_of
 from orders.loader import OrderBook
 from orders.model import STYLES, Order, Style
+from runtime.errors import OrderlabError
 from runtime.settings import PROJECT, Settings
 from services.order_placed import SERVICES
 from services.service import task_queue
-from tests.labs import Lab, Labs, failing
+from tests.labs import Lab, Labs, failing, holding, until
 from tests.record_histories import HISTORIES
 
 
@@ -89,6 +100,18 @@ def insert_effect(settings: Settings, service: str, order: Order, style: Style, 
     )
 
 
+def decide(settings: Settings, order: Order, style: Style, *, accepted: bool) -> None:
+    """Make shipping have decided about a cancellation."""
+    change(
+        settings,
+        "shipping",
+        "INSERT INTO cancellations VALUES (:style, :order_id, :accepted, 'planted', 0)",
+        style=style,
+        order_id=order.order_id,
+        accepted=accepted,
+    )
+
+
 def without_constraints(settings: Settings, database: str, table: str) -> None:
     """Make a table take a row twice."""
     with closing(opened(settings, database)) as db:
@@ -137,8 +160,60 @@ async def in_attention(labs: Labs, book: OrderBook) -> Past:
     return await past(labs, draw(book, "audit-attention")[:1], *broken, *compensations)
 
 
+TOO_LATE = Dice(plan=FaultPlan(name="too late", customers=Customers(cancel=0, handover_ms=0)), seed=1)
+"""The parcel is handed over the moment that it is made up."""
+
+THANKING = ("marketing.thank_customer", "marketing.on_order_placed")
+TELLING = ("marketing.tell_customer", "marketing.on_order_cancelled")
+INVOICING = ("invoicing.issue_invoice", "invoicing.on_order_placed")
+"""Activities of both styles."""
+
+UNDONE, LATE, REFUSED = range(3)
+"""The orders whose customers changed their minds: after the end, before they were placed, and when it was too late."""
+
+
+async def cancel(lab: Lab, order: Order, style: Style) -> bool:
+    """Change the customer's mind, and wait until all has come of that which will; whether it was in time."""
+    answer = await Canceller(lab.client, lab.name).cancel(order.order_id, style)
+    await ended(lab, order, style)
+    return answer.accepted
+
+
+async def ended(lab: Lab, order: Order, style: Style) -> None:
+    await asyncio.wait_for(end_of(lab.client, Placed(style, order.order_id, known=True), look_every_s=0.1), 30)
+
+
+@pytest.fixture(scope="module")
+async def changed_minds(labs: Labs, book: OrderBook) -> Past:
+    orders = draw(book, "audit-changed-minds")
+    undone, late, refused = orders
+    nobody_s = undone.model_copy(update={"order_id": f"{undone.order_id}-never-placed"})
+
+    async def change(style: Style) -> list[bool]:
+        await lab.run(undone, style)
+        await Placer(lab.client, lab.name, TOO_LATE).place(refused, style)
+        await ended(lab, refused, style)
+        answers = [await cancel(lab, order, style) for order in (undone, late, refused, nobody_s)]
+        await lab.placer.place(late, style)
+        await ended(lab, late, style)
+        return answers
+
+    async with labs() as lab:
+        assert await asyncio.gather(*(change(style) for style in STYLES)) == [[True, True, False, True]] * 2
+    return Past(lab, orders)
+
+
 async def audit_of(past: Past, settings: Settings | None = None, **options: Any) -> AuditReport:  # noqa: ANN401 - as audit takes them
     return await audit(past.lab.client, settings or past.lab.settings, past.lab.name, **options)
+
+
+async def read(past: Past, style: Style, which: int = 0) -> PlacedOrder:
+    """An order as the auditor reads it."""
+    key = Key(style, past.orders[which].order_id)
+    runs = (await temporal.TemporalReader(past.lab.client, past.lab.name).read({key: ()}))[key]
+    order = placed_order(key, runs)
+    assert order is not None
+    return order
 
 
 def has(report: AuditReport, order_id: str, style: Style | None, guarantee: int, what: str) -> bool:
@@ -203,10 +278,203 @@ async def test_orders_that_the_server_does_not_list_yet_are_found_by_what_they_l
     assert report == AuditReport(checked=2 * len(completed.orders), violations=[])
 
 
+async def test_orders_that_the_server_never_lists_are_read_as_far_as_they_are_known(
+    completed: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(temporal.TemporalReader, "_list", AsyncMock(return_value={}))
+    monkeypatch.setattr(temporal, "PATIENCE_S", 0)
+
+    report = await audit_of(completed)
+
+    assert report == AuditReport(checked=2 * len(completed.orders), violations=[])
+
+
+async def test_orders_of_a_version_that_kept_no_cancellations_violate_nothing(completed: Past, tmp_path: Path) -> None:
+    settings = completed.copy(tmp_path)
+    change(settings, "shipping", "DROP TABLE cancellations")
+
+    report = await audit_of(completed, settings)
+
+    assert report == AuditReport(checked=2 * len(completed.orders), violations=[])
+
+
 async def test_another_lab_s_orders_on_the_same_server_are_not_checked(completed: Past, tmp_path: Path) -> None:
     report = await audit(completed.lab.client, Settings(data=tmp_path), "nobody-s-lab")
 
     assert report == AuditReport(checked=0, violations=[])
+
+
+# A healthy lab whose customers change their minds
+
+
+async def test_orders_that_were_cancelled_or_could_not_be_any_more_violate_nothing(changed_minds: Past) -> None:
+    report = await audit_of(changed_minds)
+
+    assert report == AuditReport(checked=6, violations=[])  # the order that was cancelled and never placed is none
+
+
+async def test_orders_cancelled_while_a_service_was_away_violate_nothing(
+    labs: Labs, fresh_orders: Callable[[int], list[Order]]
+) -> None:
+    both, saga_only = fresh_orders(2)
+    async with labs(absent=["invoicing"]) as lab:
+        for order, style in product((both, saga_only), STYLES):
+            await lab.placer.place(order, style)
+            await until(lambda order=order, style=style: bool(lab.effects(order, style)))  # type: ignore[misc]
+            if order is both or style == "saga":
+                await Canceller(lab.client, lab.name).cancel(order.order_id, style)
+        async with hosting(lab.client, ["invoicing"], lab.settings, lab.name):
+            for order, style in product((both, saga_only), STYLES):
+                await ended(lab, order, style)
+            report = await audit(lab.client, lab.settings, lab.name)
+
+    assert report == AuditReport(checked=4, violations=[])
+
+
+async def test_orders_cancelled_while_something_is_parked_violate_nothing(labs: Labs, order: Order) -> None:
+    async with labs(fakes=[failing(one) for one in THANKING]) as lab:
+        for style in STYLES:
+            await lab.run(order, style)
+            await cancel(lab, order, style)
+        report = await audit(lab.client, lab.settings, lab.name)
+
+    assert report == AuditReport(checked=2, violations=[])
+
+
+async def test_cancelled_orders_that_ask_for_attention_and_are_redriven_violate_nothing(
+    labs: Labs, order: Order
+) -> None:
+    async with labs(fakes=[failing(one, times=1) for one in TELLING]) as lab:
+        for style in STYLES:
+            await lab.run(order, style)
+            await cancel(lab, order, style)
+        before = await audit(lab.client, lab.settings, lab.name)
+        parked = ("marketing", f"{order.order_id}/order.cancelled>{TELLING[1]}")
+        for style, delivery in zip(STYLES, parked, strict=True):
+            run = lab.client.get_workflow_handle(workflow_id(style, order.order_id))
+            await run.signal("redrive", delivery)
+            await run.result()
+        after = await audit(lab.client, lab.settings, lab.name)
+
+    assert before == after == AuditReport(checked=2, violations=[])
+
+
+async def test_customers_who_cancel_what_is_being_undone_anyway_violate_nothing(
+    labs: Labs, order: Order, tmp_path: Path
+) -> None:
+    telling = [holding(one) for one in TELLING]
+    async with labs(fakes=[*(failing(one) for one in INVOICING), *telling]) as lab:
+        for style, held in zip(STYLES, telling, strict=True):
+            await lab.placer.place(order, style)
+            await until(held.begun.is_set)
+            asked = await Canceller(lab.client, lab.name).cancel(order.order_id, style)
+            assert asked.accepted
+            held.released.set()
+            await ended(lab, order, style)
+    here = Past(lab, [order])
+    report = await audit_of(here)
+    settings = here.copy(tmp_path)
+    decide(settings, order, "saga", accepted=False)  # as if somebody else had asked before
+    after_a_refusal = await audit_of(here, settings)
+
+    assert report == after_a_refusal == AuditReport(checked=2, violations=[])
+
+
+async def test_a_saga_that_temporal_cancelled_after_its_customer_was_refused_violates_nothing(
+    labs: Labs, order: Order
+) -> None:
+    thanking = holding(THANKING[0])
+    async with labs(fakes=[thanking]) as lab:
+        await Placer(lab.client, lab.name, TOO_LATE).place(order, "saga")
+        await until(lambda: thanking.begun.is_set() and "shipment.created" in lab.effects(order, "saga"))
+        asked = await Canceller(lab.client, lab.name).cancel(order.order_id, "saga")
+        await lab.client.get_workflow_handle(workflow_id("saga", order.order_id)).cancel()
+        thanking.released.set()
+        await ended(lab, order, "saga")
+        await lab.placer.place(order, "choreography")  # completes, and nobody asks for the same in both styles
+        await ended(lab, order, "choreography")
+        report = await audit(lab.client, lab.settings, lab.name)
+
+    assert not asked.accepted
+    assert report == AuditReport(checked=2, violations=[])
+
+
+@pytest.mark.parametrize("event_type", ["invoice.failed", "order.cancelled"])
+async def test_an_order_that_the_shop_gave_up_after_its_customer_was_refused_violates_nothing(
+    labs: Labs, order: Order, event_type: str
+) -> None:
+    placed, fact = order_placed(order), OrderFailed(order_id=order.order_id, service="invoicing", reason="sold out")
+    async with labs() as lab:
+        await Placer(lab.client, lab.name, TOO_LATE).place(order, "choreography")
+        await ended(lab, order, "choreography")
+        accepted = await cancel(lab, order, "choreography")
+        await lab.placer.publish(placed.follow_up("by-hand", event_type, source="shop", time=placed.time, data=fact))
+        await ended(lab, order, "choreography")
+        effects = lab.effects(order, "choreography")
+        report = await audit(lab.client, lab.settings, lab.name)
+
+    assert not accepted
+    assert "credit_note.issued" in effects
+    assert report == AuditReport(checked=1, violations=[])
+
+
+async def test_a_request_that_is_parked_leaves_the_order_parked_and_violates_nothing(labs: Labs, order: Order) -> None:
+    async with labs(fakes=[failing("shipping.on_cancel_requested")]) as lab:
+        await lab.run(order, "choreography")
+        with pytest.raises(OrderlabError, match="nobody could decide"):
+            await cancel(lab, order, "choreography")
+        report = await audit(lab.client, lab.settings, lab.name)
+
+    assert report == AuditReport(checked=1, violations=[])
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("which", [UNDONE, LATE])
+@pytest.mark.parametrize("listed", [slice(0, 1), slice(1, 2)])
+async def test_the_runs_before_and_after_a_cancellation_are_read_though_only_one_is_listed(
+    changed_minds: Past, monkeypatch: pytest.MonkeyPatch, style: Style, which: int, listed: slice
+) -> None:
+    key, lab = Key(style, changed_minds.orders[which].order_id), changed_minds.lab
+    runs = await runs_of(lab.client, key.workflow_id)
+    others = await temporal.TemporalReader(lab.client, lab.name).listed()
+    monkeypatch.setattr(temporal.TemporalReader, "listed", AsyncMock(return_value={**others, key: runs[listed]}))
+
+    report = await audit_of(changed_minds)
+
+    assert len(runs) == 2
+    assert report == AuditReport(checked=6, violations=[])
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_an_order_placed_so_long_after_its_cancellation_that_the_server_forgot_that_violates_nothing(
+    changed_minds: Past, style: Style
+) -> None:
+    order = await read(changed_minds, style, LATE)
+    remembered = placed_order(order.key, order.runs[1:])
+    assert remembered is not None
+
+    found = ending_violations(remembered, read_books(changed_minds.lab.settings))
+
+    assert len(order.runs) == 2
+    assert found == []
+    assert has_request(remembered)
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_a_cancellation_that_comes_while_the_auditor_reads_is_read_as_well(
+    changed_minds: Past, monkeypatch: pytest.MonkeyPatch, style: Style
+) -> None:
+    key, lab = Key(style, changed_minds.orders[UNDONE].order_id), changed_minds.lab
+    before, after = await runs_of(lab.client, key.workflow_id)
+    latest = AsyncMock(side_effect=[before, after])
+    monkeypatch.setattr(temporal.TemporalReader, "listed", AsyncMock(return_value={key: [before]}))
+    monkeypatch.setattr(temporal.TemporalReader, "latest_run", latest)
+    monkeypatch.setattr(Books, "keys", lambda _: set())  # there are no other orders for now
+
+    report = await audit_of(changed_minds)
+
+    assert latest.await_count == 2
+    assert report == AuditReport(checked=1, violations=[])
 
 
 # Guarantee 1
@@ -380,6 +648,33 @@ async def test_effects_of_an_order_that_the_server_has_forgotten_by_now_are_no_v
     assert (await audit_of(completed, settings)).violations == []
 
 
+async def test_what_was_undone_lately_of_an_order_that_the_server_has_forgotten_is_no_violation(
+    completed: Past, tmp_path: Path
+) -> None:
+    settings, long_ago = completed.copy(tmp_path), completed.order.model_copy(update={"order_id": "long-ago"})
+    for effect in ("shipment.created", "shipment.cancelled"):
+        insert_effect(settings, "shipping", long_ago, "saga", effect)
+    change(settings, "shipping", "UPDATE effects SET at_us = 0 WHERE idempotency_key LIKE '%long-ago/shipment.created'")
+
+    assert (await audit_of(completed, settings)).violations == []
+
+
+async def test_effects_of_an_order_that_was_cancelled_and_never_placed_are_found(
+    changed_minds: Past, tmp_path: Path
+) -> None:
+    settings, order_id = changed_minds.copy(tmp_path), f"{changed_minds.orders[UNDONE].order_id}-never-placed"
+    never = changed_minds.orders[UNDONE].model_copy(update={"order_id": order_id})
+    for style in STYLES:
+        insert_effect(settings, "invoicing", never, style, "invoice.issued")
+
+    report = await audit_of(changed_minds, settings)
+
+    what = "invoice.issued in the databases, but no such order was placed"
+    assert report.violations == [
+        Violation(order_id=order_id, style=style, guarantee=1, what=what) for style in sorted(STYLES)
+    ]
+
+
 @pytest.mark.parametrize(
     ("service", "changes", "what"),
     [
@@ -500,13 +795,10 @@ async def test_an_order_that_misses_something_which_is_not_parked_is_found(
 async def test_a_dead_letter_queue_that_lists_others_than_those_who_gave_up_is_found(
     parked: Past, style: Style, listed: set[str]
 ) -> None:
-    key = Key(style, parked.order.order_id)
-    reader = temporal.TemporalReader(parked.lab.client, parked.lab.name)
-    runs = (await reader.read({key: (await reader.listed())[key]}))[key]
-    order = placed_order(key, (replace(runs[-1], parked=frozenset(listed)),))
-    assert order is not None
+    order = await read(parked, style)
+    otherwise = replace(order, runs=(replace(order.last, parked=frozenset(listed)),))
 
-    found = ending_violations(order, read_books(parked.lab.settings))
+    found = ending_violations(otherwise, read_books(parked.lab.settings))
 
     assert f"marketing gave up, but {', '.join(sorted(listed))} is listed as parked" in found
 
@@ -556,6 +848,128 @@ async def test_an_order_whose_workflow_was_terminated_is_found(labs: Labs, order
     ]
 
 
+async def test_an_order_whose_workflow_was_terminated_is_in_order_again_when_a_cancellation_has_undone_it(
+    labs: Labs, order: Order
+) -> None:
+    async with labs(absent=["invoicing"], fakes=[failing(THANKING[1])]) as lab:
+        for style in STYLES:
+            await lab.placer.place(order, style)
+            await until(lambda style=style: "shipment.created" in lab.effects(order, style))  # type: ignore[misc]
+            await lab.client.get_workflow_handle(workflow_id(style, order.order_id)).terminate()
+        broken = await audit(lab.client, lab.settings, lab.name, parity=False)
+        async with hosting(lab.client, ["invoicing"], lab.settings, lab.name):
+            for style in STYLES:
+                await cancel(lab, order, style)
+            healed = await audit(lab.client, lab.settings, lab.name)
+
+    assert [one.what for one in broken.violations] == ["its workflow was terminated"] * 2
+    assert healed == AuditReport(checked=2, violations=[])
+
+
+async def test_an_order_whose_cancellation_was_terminated_is_found(labs: Labs, order: Order) -> None:
+    async with labs(fakes=[failing("analytics.reverse_sale")]) as lab:
+        await lab.run(order, "saga")
+        await cancel(lab, order, "saga")
+        await lab.client.get_workflow_handle(workflow_id("saga", order.order_id)).terminate()
+        report = await audit(lab.client, lab.settings, lab.name)
+
+    assert has(report, order.order_id, "saga", 2, "its workflow was terminated")
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_an_order_that_was_kept_though_shipping_has_accepted_its_cancellation_is_found(
+    completed: Past, parked: Past, tmp_path: Path, style: Style
+) -> None:
+    for case, state in ((completed, "completed"), (parked, "parked")):
+        (tmp_path / state).mkdir()
+        settings = case.copy(tmp_path / state)
+        decide(settings, case.order, style, accepted=True)
+
+        report = await audit_of(case, settings)
+
+        what = f"shipping has accepted its cancellation, but it is {state}"
+        assert has(report, case.order.order_id, style, 2, what)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize(
+    ("which", "changes", "what"),
+    [
+        (UNDONE, "UPDATE cancellations SET accepted = 0", "nothing critical failed, and shipping has refused that"),
+        (UNDONE, "DELETE FROM cancellations", "nothing critical failed, and shipping has never decided that"),
+        (LATE, "DELETE FROM cancellations", "nothing critical failed, and shipping has never decided that"),
+        (REFUSED, "UPDATE cancellations SET accepted = 1", "accepted its cancellation, but it is completed"),
+        (
+            REFUSED,
+            "UPDATE cancellations SET accepted = 1",
+            "told that cancelling is refused, which shipping has accepted",
+        ),
+        (REFUSED, "DELETE FROM cancellations", "told that cancelling is refused, which shipping has never decided"),
+    ],
+)
+async def test_an_order_or_an_answer_that_is_not_as_shipping_decided_is_found(  # noqa: PLR0913, PLR0917 - parameters
+    changed_minds: Past, tmp_path: Path, style: Style, which: int, changes: str, what: str
+) -> None:
+    settings, order_id = changed_minds.copy(tmp_path), changed_minds.orders[which].order_id
+    change(settings, "shipping", f"{changes} WHERE MINE", style=style, order_id=order_id)
+
+    report = await audit_of(changed_minds, settings)
+
+    assert has(report, order_id, style, 2, what)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ("UPDATE cancellations SET accepted = 0", "told that cancelling is accepted, which shipping has refused"),
+        ("DELETE FROM cancellations", "told that cancelling is accepted, which shipping has never decided"),
+    ],
+)
+async def test_an_acceptance_on_the_bus_that_is_not_shipping_s_is_found_whatever_became_of_the_order(
+    changed_minds: Past, tmp_path: Path, changes: str, what: str
+) -> None:
+    settings, order_id = changed_minds.copy(tmp_path), changed_minds.orders[UNDONE].order_id
+    change(settings, "shipping", f"{changes} WHERE MINE", style="choreography", order_id=order_id)
+
+    report = await audit_of(changed_minds, settings)
+
+    assert has(report, order_id, "choreography", 2, what)
+
+
+async def test_a_cancellation_that_let_itself_be_cancelled_is_found(changed_minds: Past) -> None:
+    order = await read(changed_minds, "saga", UNDONE)
+    stopped = replace(order, runs=(*order.runs[:-1], replace(order.last, closed="cancelled", stopped=True)))
+
+    found = ending_violations(stopped, read_books(changed_minds.lab.settings))
+
+    assert found == ["its workflow was cancelled"]
+
+
+def test_only_an_update_that_cancels_counts_as_a_customer_s_wish() -> None:
+    events = recorded("saga-refused")
+    wish = read_run(events)
+    for event in events:
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+            event.workflow_execution_update_accepted_event_attributes.accepted_request.input.name = "another"
+    another = read_run(events)
+
+    assert (wish.asked, wish.answers) == (True, (False,))
+    assert (another.asked, another.answers) == (False, ())
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_saga_that_answered_without_asking_shipping_and_kept_the_order_is_found(
+    completed: Past, told: bool
+) -> None:
+    order = await read(completed, "saga")
+    answered = replace(order, runs=(replace(order.last, asked=True, answers=(told,)),))
+
+    found = ending_violations(answered, read_books(completed.lab.settings))
+
+    named = "accepted" if told else "refused"
+    assert found == [f"the customer was told that cancelling is {named}, which shipping has never decided"]
+
+
 async def test_an_order_that_was_asked_for_and_is_nowhere_is_found(completed: Past) -> None:
     report = await audit_of(completed, order_ids=["lost"])
 
@@ -579,6 +993,61 @@ async def test_a_state_that_differs_between_the_styles_is_found(labs: Labs, orde
     assert differing == ["invoice.issued", "sale.recorded", "shipment.created"]
     assert {(one.order_id, one.style, one.guarantee) for one in report.violations} == {(order.order_id, None, 3)}
     assert without.violations == []
+
+
+async def test_a_state_that_differs_is_found_where_both_styles_were_told_of_the_cancellation_before_the_order(
+    changed_minds: Past, tmp_path: Path
+) -> None:
+    settings, order_id = changed_minds.copy(tmp_path), changed_minds.orders[LATE].order_id
+    change(
+        settings,
+        "shipping",
+        "INSERT INTO shipments (style, order_id, status, country) VALUES (:style, :order_id, 'preparing', 'Norway')",
+        style="saga",
+        order_id=order_id,
+    )
+
+    report = await audit_of(changed_minds, settings)
+
+    assert has(report, order_id, None, 3, "shipment.created: ")
+
+
+async def test_a_state_that_differs_by_the_moment_of_a_cancellation_is_no_violation(
+    labs: Labs, fresh_orders: Callable[[int], list[Order]]
+) -> None:
+    late, undone, bus_only = fresh_orders(3)
+    async with labs() as lab:
+        await cancel(lab, late, "saga")
+        for order in (late, undone, bus_only):
+            for style in STYLES:
+                await lab.placer.place(order, style)
+                await ended(lab, order, style)
+        await cancel(lab, undone, "saga")
+        await cancel(lab, bus_only, "choreography")
+        report = await audit(lab.client, lab.settings, lab.name)
+
+    assert report == AuditReport(checked=6, violations=[])
+
+
+async def test_a_saga_that_temporal_cancelled_need_not_end_as_the_choreography_does(labs: Labs, order: Order) -> None:
+    async with labs(absent=["saga"]) as lab:
+        await lab.placer.place(order, "saga")
+        await lab.client.get_workflow_handle(workflow_id("saga", order.order_id)).cancel()
+        async with hosting(lab.client, ["saga"], lab.settings, lab.name):
+            await ended(lab, order, "saga")
+        await lab.run(order, "choreography")
+        report = await audit(lab.client, lab.settings, lab.name)
+
+    assert report == AuditReport(checked=2, violations=[])
+
+
+async def test_a_saga_that_temporal_would_have_cancelled_too_late_must_end_as_the_choreography_does(
+    completed: Past,
+) -> None:
+    saga, choreography = [await read(completed, style) for style in STYLES]
+    stopped = replace(saga, runs=(replace(saga.last, stopped=True),))
+
+    assert must_end_alike(stopped, choreography)
 
 
 # Guarantee 4

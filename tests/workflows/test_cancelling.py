@@ -357,6 +357,39 @@ async def test_cancelling_a_saga_that_was_terminated_undoes_what_it_left_behind(
     assert left_of(lab, order, "saga") == set()
 
 
+async def test_a_terminated_saga_whose_parcel_is_gone_stays_broken_when_its_customer_cancels(
+    labs: Labs, order: Order
+) -> None:
+    async with labs(absent=["invoicing"]) as lab:
+        await Placer(lab.client, lab.name, TOO_LATE).place(order, "saga")
+        await until(lambda: {"shipment.created", "campaign.left"} <= set(lab.effects(order, "saga")))
+        await lab.client.get_workflow_handle(workflow_id("saga", order.order_id)).terminate()
+        answer = await canceller(lab).cancel(order.order_id, "saga")
+        status = await ended(lab, order, "saga")
+
+    assert answer == REFUSED
+    assert status.state is None
+    assert "broken saga" in (status.detail or "")
+
+
+async def test_a_customer_who_was_refused_is_told_that_the_order_is_off_once_the_saga_was_cancelled_in_the_ui(
+    labs: Labs, order: Order
+) -> None:
+    async with labs(fakes=[failing(THANKING["saga"])]) as lab:
+        placed = await Placer(lab.client, lab.name, TOO_LATE).place(order, "saga")
+        await end_of(lab.client, placed, look_every_s=0.1)
+        before = await canceller(lab).cancel(order.order_id, "saga")
+        await lab.client.get_workflow_handle(workflow_id("saga", order.order_id)).cancel()
+        await ended(lab, order, "saga")
+        after = await canceller(lab).cancel(order.order_id, "saga")
+        status = await ended(lab, order, "saga")
+
+    assert before == REFUSED
+    assert after.accepted
+    assert status.state is OrderState.CANCELLED
+    assert left_of(lab, order, "saga") == set()
+
+
 async def test_cancelling_the_cancellation_in_the_ui_does_not_keep_it_from_being_finished(
     labs: Labs, order: Order
 ) -> None:

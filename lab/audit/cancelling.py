@@ -1,0 +1,104 @@
+"""Guarantee 2, where a customer wants an order cancelled: shipping decides, and the order follows.
+
+And guarantee 3: whether both styles have to end an order alike that somebody wanted to stop.
+"""
+
+from collections.abc import Iterator
+
+from lab.audit.databases import Books
+from lab.audit.orders import PlacedOrder
+from lab.audit.scenario import (
+    ANSWERS,
+    CANCEL_REQUESTED,
+    CANCELLING,
+    CRITICAL_STEPS,
+    FAILURES,
+    ORDER_CANCELLATION,
+    ORDER_SAGA,
+)
+
+
+def is_called_off(order: PlacedOrder) -> bool:
+    """Whether an event cancels the order; only the choreography has events."""
+    return any(fact.type in CANCELLING for fact in order.log)
+
+
+def has_request(order: PlacedOrder) -> bool:
+    """Whether the histories hold a customer's wish to cancel the order; one that was turned away leaves no trace."""
+    in_a_saga = any(run.asked or run.workflow_type == ORDER_CANCELLATION for run in order.runs)
+    return in_a_saga or bool(_requests(order))
+
+
+def must_end_alike(saga: PlacedOrder, choreography: PlacedOrder) -> bool:
+    """Whether both styles have to leave the same behind of an order.
+
+    Not where somebody wanted to stop it on its way: each style is then at another place, whatever the clock says. But
+    what was cancelled before it was placed can only end in one way.
+
+    Args:
+        saga: the order in one style.
+        choreography: the same in the other.
+    """
+    if _was_placed_late(saga) and _was_placed_late(choreography):
+        return True
+    return not (has_request(saga) or has_request(choreography) or _was_stopped(saga))
+
+
+def cancelling_violations(order: PlacedOrder, state: str, books: Books) -> Iterator[str]:
+    """Where an order, or what its customer was told, is not as shipping decided, which alone can.
+
+    Args:
+        order: in one style.
+        state: how it stands, by the databases.
+        books: the services' databases.
+    """
+    is_off = state in {"cancelled", "attention"}
+    decision = next((bool(row["accepted"]) for row in books.of("cancellations", order.key)), None)
+    if decision and not is_off:
+        yield f"shipping has accepted its cancellation, but it is {state}"
+    if is_off and not decision and not _can_not_be_kept(order):
+        yield f"it is {state}, but nothing critical failed, and shipping has {_named(decision)} that"
+    for told in sorted(set(_answers(order))):
+        # Who asks for the end of an order that is undone anyway is told so, whatever shipping decided before.
+        is_off_anyway = told and is_off and _can_not_be_kept(order)
+        if told != decision and not is_off_anyway:
+            yield f"the customer was told that cancelling is {_named(told)}, which shipping has {_named(decision)}"
+
+
+def _answers(order: PlacedOrder) -> Iterator[bool]:
+    """What customers who wanted to cancel were told: whether the order is cancelled."""
+    for run in order.runs:
+        yield from run.answers
+    requests = _requests(order)
+    yield from (ANSWERS[fact.type] for fact in order.log if fact.type in ANSWERS and fact.cause in requests)
+
+
+def _can_not_be_kept(order: PlacedOrder) -> bool:
+    """Whether the order has to be cancelled for another reason than that its customer wants it."""
+    requests = _requests(order)
+    told = any(fact.type in FAILURES or (fact.type in CANCELLING and fact.cause not in requests) for fact in order.log)
+    return told or _was_stopped(order) or order.has_given_up(CRITICAL_STEPS)
+
+
+def _was_stopped(order: PlacedOrder) -> bool:
+    """Whether Temporal itself was asked to cancel the saga, and that came before its end."""
+    return any(run.workflow_type == ORDER_SAGA and run.stopped and run.closed != "completed" for run in order.runs)
+
+
+def _was_placed_late(order: PlacedOrder) -> bool:
+    """Whether it was cancelled before it was placed."""
+    if order.key.style == "saga":
+        return all(run.workflow_type == ORDER_CANCELLATION for run in order.runs)
+    sequence = [fact.type for fact in order.log if fact.type in {CANCEL_REQUESTED, "order.placed"}]
+    return sequence[:1] == [CANCEL_REQUESTED]
+
+
+def _requests(order: PlacedOrder) -> set[str]:
+    """Ids of the events by which a customer asked for the order to be cancelled."""
+    return {fact.event_id for fact in order.log if fact.type == CANCEL_REQUESTED}
+
+
+def _named(decision: bool | None) -> str:
+    if decision is None:
+        return "never decided"
+    return "accepted" if decision else "refused"
