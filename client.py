@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import re
 import signal
 from collections.abc import Coroutine
@@ -12,10 +13,13 @@ import typer
 
 from events.edge import order_placed, parse_event
 from faults.dice import Dice
-from faults.plan import FaultPlan, load_plan, plan_names
+from faults.plan import FaultPlan, load_plan, load_profile, plan_names, profile_names
 from hosting.composition import check_settings
 from lab import commands, trials
 from lab.chaos import ChaosPlan
+from lab.compare.check import read_baseline
+from lab.compare.outputs import Outputs
+from lab.compare.plan import CONCURRENCY, ComparePlan
 from lab.console import check_writable
 from lab.demo import DemoPlan
 from lab.killing import TARGETS
@@ -203,6 +207,62 @@ def demo(
     _run(trials.demo(settings, plan, tuned=not untuned, json=json))
 
 
+@app.command("compare")
+def compare_styles(
+    orders: Annotated[int, typer.Option(help="How many distinct orders, each through both styles.")] = 100,
+    concurrency: Annotated[
+        int | None, typer.Option(help=f"Orders in flight while throughput is measured (default {CONCURRENCY}).")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Instead: an open loop of up to so many orders a second."),
+    ] = None,
+    faults: Faults = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help=f"Your services' times and failure rates: {', '.join(profile_names())}, or a fault plan in JSON.",
+        ),
+    ] = None,
+    cancel_share: CancelShare = None,
+    seed: Seed = 7,
+    untuned: Annotated[bool, typer.Option("--untuned", help="Run the server with its default settings.")] = False,
+    check: Annotated[
+        Path | None,
+        typer.Option(metavar="BASELINE.json", help="Exit 1 if this result was better."),
+    ] = None,
+    json: Json = None,
+    html: Annotated[Path | None, typer.Option(help="Write the report as one self-contained page.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write a decision record for your repository.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML.")] = None,
+    data: Data = None,
+) -> None:
+    """Measure both styles, interleaved with references, and tell which to choose by which criterion."""
+    _at_least_one("--orders", orders)
+    if rate is not None and concurrency is not None:
+        raise InputError("--rate and --concurrency are two different loads: give one of them")
+    if concurrency is not None:
+        _at_least_one("--concurrency", concurrency)
+    if rate is not None and not 0 < rate < math.inf:
+        raise InputError(f"--rate must be more than 0 orders a second, not {rate}")
+    plan = ComparePlan.now(
+        orders,
+        seed,
+        faults=_with_profile(_fault_plan(faults, cancel_share), profile),
+        profile=profile,
+        concurrency=concurrency,
+        rate_per_s=rate,
+    )
+    baseline = None if check is None else read_baseline(check, plan)
+    outputs = Outputs(json=json, html=html, markdown=markdown, junit=junit, baseline=baseline)
+    outputs.check_writable()
+    settings = _settings(data)
+    if untuned:
+        settings = _settings(settings.data / "untuned")
+    _run(trials.compare(settings, plan, outputs, tuned=not untuned))
+
+
 @app.command("chaos")
 def break_things(
     orders: Annotated[int, typer.Option(help="How many orders, each through both styles.")] = 300,
@@ -267,6 +327,13 @@ def _fault_plan(faults: str | None, cancel_share: float | None) -> FaultPlan | N
     if not 0 <= cancel_share <= 1:
         raise InputError(f"--cancel-share must be between 0 and 1, not {cancel_share}")
     return load_plan(faults or "calm", ACTIONS).with_cancelled_share(cancel_share)
+
+
+def _with_profile(faults: FaultPlan | None, profile: str | None) -> FaultPlan | None:
+    if profile is None:
+        return faults
+    ours = load_profile(profile, ACTIONS)
+    return ours if faults is None else faults.over(ours)
 
 
 def _styles(text: str) -> tuple[Style, ...]:

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from runtime.errors import InputError
 
 _PLANS = Path(__file__).with_name("plans")
+_PROFILES = Path(__file__).with_name("profiles")
+_LONGEST_NAME = 40
 _Z99 = NormalDist().inv_cdf(0.99)
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -83,7 +85,7 @@ class FaultPlan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=40)]
+    name: Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME)]
     services: dict[str, dict[str, ActionFaults]] = {}
     customers: Customers | None = None
 
@@ -91,15 +93,45 @@ class FaultPlan(BaseModel):
         """What may befall this effect of this service."""
         return self.services.get(service, {}).get(action)
 
+    def over(self, profile: "FaultPlan") -> "FaultPlan":
+        """This plan on top of a profile: what it says of an effect counts, and where it says nothing, the profile."""
+        services = {
+            service: {
+                action: _laid_over(self.of(service, action), profile.of(service, action))
+                for action in {**profile.services.get(service, {}), **self.services.get(service, {})}
+            }
+            for service in {**profile.services, **self.services}
+        }
+        return FaultPlan(
+            name=f"{self.name} over {profile.name}"[:_LONGEST_NAME],
+            services=services,
+            customers=self.customers or profile.customers,
+        )
+
     def with_cancelled_share(self, share: float) -> "FaultPlan":
         """The same plan, with this share of the orders cancelled by their customers."""
         customers = Customers(cancel=share) if self.customers is None else self.customers
         return self.model_copy(update={"customers": customers.model_copy(update={"cancel": share})})
 
 
+def _laid_over(faults: ActionFaults | None, profile: ActionFaults | None) -> ActionFaults:
+    given = [one.model_dump(exclude_defaults=True) for one in (profile, faults) if one is not None]
+    return ActionFaults.model_validate({name: value for one in given for name, value in one.items()})
+
+
 def plan_names() -> list[str]:
     """The plans that ship with orderlab."""
     return sorted(file.stem for file in _PLANS.glob("*.json"))
+
+
+def profile_names() -> list[str]:
+    """The profiles that ship with orderlab: plans with the service times and failure rates of a kind of system."""
+    return sorted(file.stem for file in _PROFILES.glob("*.json"))
+
+
+def load_profile(name_or_file: str, actions: dict[str, frozenset[str]]) -> FaultPlan:
+    """Read a profile that ships with orderlab, or a team's own; arguments and errors as for `load_plan`."""
+    return _load(name_or_file, actions, _PROFILES, "profile")
 
 
 def load_plan(name_or_file: str, actions: dict[str, frozenset[str]]) -> FaultPlan:
@@ -112,24 +144,26 @@ def load_plan(name_or_file: str, actions: dict[str, frozenset[str]]) -> FaultPla
     Raises:
         InputError: there is none, or it can't be used; in one line that names the place.
     """
-    shipped = name_or_file in plan_names()
-    path = _PLANS / f"{name_or_file}.json" if shipped else Path(name_or_file)
+    return _load(name_or_file, actions, _PLANS, "fault plan")
+
+
+def _load(name_or_file: str, actions: dict[str, frozenset[str]], directory: Path, kind: str) -> FaultPlan:
+    shipped = sorted(file.stem for file in directory.glob("*.json"))
+    path = directory / f"{name_or_file}.json" if name_or_file in shipped else Path(name_or_file)
     try:
         plan = FaultPlan.model_validate_json(path.read_bytes())
     except OSError as error:
-        known = ", ".join(plan_names())
-        raise InputError(
-            f"no fault plan {name_or_file!r} ({error.strerror}); take a file, or one of: {known}"
-        ) from error
+        known = ", ".join(shipped)
+        raise InputError(f"no {kind} {name_or_file!r} ({error.strerror}); take a file, or one of: {known}") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"fault plan {name_or_file}: {where + ': ' if where else ''}{first['msg']}") from error
+        raise InputError(f"{kind} {name_or_file}: {where + ': ' if where else ''}{first['msg']}") from error
     for service, faults in plan.services.items():
         if service not in actions:
-            raise InputError(f"fault plan {name_or_file}: no service {service!r}; there are {', '.join(actions)}")
+            raise InputError(f"{kind} {name_or_file}: no service {service!r}; there are {', '.join(actions)}")
         for action in faults:
             if action not in actions[service]:
                 known = ", ".join(sorted(actions[service]))
-                raise InputError(f"fault plan {name_or_file}: {service} has no action {action!r}; there are {known}")
+                raise InputError(f"{kind} {name_or_file}: {service} has no action {action!r}; there are {known}")
     return plan

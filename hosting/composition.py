@@ -15,15 +15,20 @@ from activities.shipping import ShippingActivities
 from orders.loader import campaign_audience, load_orders
 from runtime.settings import SHIPPED_ORDERS, Settings
 from server.mail import MailServer
-from services.order_placed import SERVICES, registry
+from services.order_placed import REFERENCES, SERVICES, registry
 from stores import analytics, invoicing, marketing, shipping
 from stores.database import check_database_url
 from stores.ledger import Ledger
 from workflows.event_bus import EventBus
 from workflows.order_cancellation import OrderCancellation
 from workflows.order_saga import OrderSaga
+from workflows.references import BareWorkflow, NaiveSubscriber, OneActivity
 
-WORKFLOWS_OF: dict[str, list[type]] = {"saga": [OrderSaga, OrderCancellation], "bus": [EventBus]}
+WORKFLOWS_OF: dict[str, list[type]] = {
+    "saga": [OrderSaga, OrderCancellation],
+    "bus": [EventBus],
+    REFERENCES: [BareWorkflow, OneActivity, NaiveSubscriber],
+}
 """What the workflow workers host."""
 
 WORKFLOWS: list[type] = [workflow for hosted in WORKFLOWS_OF.values() for workflow in hosted]
@@ -47,7 +52,7 @@ def activities_of(
 ) -> list[Callable[..., Any]]:
     """The activities that the worker of this name hosts, put together with what they need; `stack` closes it again."""
     subscribers = registry(lab)
-    if name == "saga":
+    if name in {"saga", REFERENCES}:
         return []
     if name == "bus":
         return [Routing(subscribers).route]

@@ -10,10 +10,17 @@ import structlog
 from hosting.workers import hosting
 from runtime.settings import Settings
 from server.session import open_session
+from services.service import lab_beside
 
 
-async def serve(names: Sequence[str], settings: Settings) -> None:
-    """Host workers until SIGTERM or Ctrl-C; where there is no Temporal server, one is started meanwhile."""
+async def serve(names: Sequence[str], settings: Settings, beside: str | None = None) -> None:
+    """Host workers until SIGTERM or Ctrl-C; where there is no Temporal server, one is started meanwhile.
+
+    Args:
+        names: services, `saga`, `bus`, `references`.
+        settings: the data directory.
+        beside: name of a second lab on the same server, with task queues and stores of its own.
+    """
     log = structlog.get_logger("worker")
     this_task = asyncio.current_task()
     assert this_task is not None  # noqa: S101 - a coroutine runs in a task
@@ -21,7 +28,12 @@ async def serve(names: Sequence[str], settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, this_task.cancel)
     async with (
         open_session(settings, announce=log.info, lasting=True) as session,
-        hosting(session.client, names, settings, session.lab),
+        hosting(
+            session.client,
+            names,
+            settings if beside is None else settings.beside(beside),
+            session.lab if beside is None else lab_beside(session.lab, beside),
+        ),
     ):
         log.info("ready", hosts=list(names), temporal=session.address, ui=session.ui_url, data=str(settings.data))
         with contextlib.suppress(asyncio.CancelledError):

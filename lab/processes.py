@@ -12,13 +12,14 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from hosting.composition import WORKFLOWS_OF
 from hosting.serving import serve as serve_workers
 from runtime.errors import ExitCode, NoServerError
 from runtime.leave import leave
@@ -30,8 +31,8 @@ from server.mail import wait_until_mail_is_taken
 from server.pollers import unpolled, wait_until_polled
 from server.ports import LOOPBACK, free_ports
 from server.session import Session
-from services.order_placed import ORCHESTRATORS, WORKERS
-from services.service import task_queue
+from services.order_placed import WORKERS
+from services.service import lab_beside, task_queue
 
 _LOOK_EVERY_S = 0.25
 _READY_S = 60.0
@@ -91,7 +92,11 @@ def prepare_to_fork() -> None:
 
 @contextlib.asynccontextmanager
 async def lab_processes(
-    session: Session, settings: Settings, announce: Callable[[str], None]
+    session: Session,
+    settings: Settings,
+    announce: Callable[[str], None],
+    workers: Sequence[str] = WORKERS,
+    beside: str | None = None,
 ) -> AsyncIterator[list[Child]]:
     """Run what a lab needs beside the Temporal server, until the block ends.
 
@@ -101,6 +106,8 @@ async def lab_processes(
         session: the Temporal server.
         settings: the data directory, and the mail server if the user has one.
         announce: is told in one line when a process dies and is restarted.
+        workers: what to run.
+        beside: name of a second lab on the same server, with task queues and stores of its own.
 
     Yields:
         The processes that were started.
@@ -108,12 +115,14 @@ async def lab_processes(
     Raises:
         NoServerError: a worker does not get ready.
     """
-    missing = set(await unpolled(session.client, queues(session.lab)))
-    names = [name for name in WORKERS if task_queue(name, session.lab) in missing]
+    lab = session.lab if beside is None else lab_beside(session.lab, beside)
+    stores = settings if beside is None else settings.beside(beside)
+    missing = set(await unpolled(session.client, queues(lab, workers)))
+    names = [name for name in workers if task_queue(name, lab) in missing]
     children: list[Child] = []
 
     def run(name: str, job: Callable[..., Any], *arguments: object, address: str | None = None) -> None:
-        child = Child(name, job, arguments, settings.log_dir / f"{name}.log", address)
+        child = Child(name, job, arguments, stores.log_dir / f"{name}.log", address)
         child.start()
         children.append(child)
 
@@ -121,15 +130,15 @@ async def lab_processes(
         if "marketing" in names and settings.smtp_url is None:
             (port,) = free_ports(0)
             settings = settings.model_copy(update={"smtp_url": f"smtp://{LOOPBACK}:{port}"})
-            run("mail", serve_mail, settings.mail_dir, port, address=settings.smtp_url)
+            run("mail", serve_mail, stores.mail_dir, port, address=settings.smtp_url)
             await asyncio.to_thread(wait_until_mail_is_taken, port)
         for name in names:
-            run(name, serve_workers, (name,), settings)
+            run(name, serve_workers, (name,), settings, beside)
         watch = asyncio.create_task(_keep_running(children, announce))
         try:
-            late = await wait_until_polled(session.client, queues(session.lab), _READY_S)
+            late = await wait_until_polled(session.client, queues(lab, workers), _READY_S)
             if late:
-                log = settings.log_dir / f"{late[0].removesuffix(f'-{session.lab}')}.log"
+                log = stores.log_dir / f"{late[0].removesuffix(f'-{lab}')}.log"
                 raise NoServerError(f"no worker gets ready on {', '.join(late)}: {last_line(log)} (log: {log})")
             yield children
         finally:
@@ -142,7 +151,7 @@ async def lab_processes(
 
 def queues(lab: str, names: Iterable[str] = WORKERS) -> list[tuple[str, bool]]:
     """The task queues of these workers, each with whether it is one of workflows."""
-    return [(task_queue(name, lab), name in ORCHESTRATORS) for name in names]
+    return [(task_queue(name, lab), name in WORKFLOWS_OF) for name in names]
 
 
 async def _keep_running(children: list[Child], announce: Callable[[str], None]) -> None:

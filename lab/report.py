@@ -11,6 +11,8 @@ from lab.audit import AuditReport
 from lab.parity import Parity
 from orders.model import Style
 
+ENOUGH_PAIRS = 6
+
 
 class Percentiles(BaseModel):
     """A distribution in milliseconds."""
@@ -86,6 +88,13 @@ class Ratio(BaseModel):
     median: float
     low: float
     high: float
+    pairs: int
+    """How many; of fewer than six, no interval holds a median with 95 % (1 - 2 / 2^n)."""
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval can be trusted, and leaves out that both are equal."""
+        return self.pairs >= ENOUGH_PAIRS and not self.low <= 1 <= self.high
 
 
 class ServerReport(BaseModel):

@@ -64,7 +64,7 @@ async def status_of(client: Client, style: Style, order_id: str, run_id: str | N
         raise
     if found.status is WorkflowExecutionStatus.RUNNING:
         state, detail = await _state_of_open_run(client, style, order_id)
-        detail = detail or _what_is_tried_again(found)
+        detail = detail or _what_it_waits_for(found)
     else:
         state, detail = await _state_of_closed_run(client, style, order_id)
     return OrderStatus(
@@ -142,14 +142,15 @@ async def _state_of_open_run(client: Client, style: Style, order_id: str) -> tup
         return OrderState.RUNNING, f"no worker answers: {error.message}"
 
 
-def _what_is_tried_again(run: WorkflowExecutionDescription) -> str | None:
-    """What an open run waits for that has failed before, and why it did."""
-    retried = [
-        f"{work.activity_type.name} failed {work.attempt - 1} times: {work.last_failure.message}"
-        for work in run.raw_description.pending_activities
-        if work.attempt > 1
-    ]
-    return "; ".join(retried) or None
+def _what_it_waits_for(run: WorkflowExecutionDescription) -> str | None:
+    """What an open run waits for: work that has failed before, and why it did, and work that nobody has taken yet."""
+    told = []
+    for work in run.raw_description.pending_activities:
+        if work.attempt > 1:
+            told.append(f"{work.activity_type.name} failed {work.attempt - 1} times: {work.last_failure.message}")
+        elif not work.HasField("last_started_time"):
+            told.append(f"{work.activity_type.name} waits for a worker")
+    return "; ".join(told) or None
 
 
 def _of_saga(outcome: SagaOutcome) -> tuple[OrderState, str | None]:

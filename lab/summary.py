@@ -1,12 +1,12 @@
 """Turns what was measured into the report."""
 
-import random
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from lab.histories import RunCost
 from lab.measure import Measured, Timing
+from lab.paired import ratio_of_pairs
 from lab.parity import UNDONE_BY
 from lab.report import Cancellations, Percentiles, Ratio, StyleReport
 from orders.model import STYLES, Style
@@ -15,8 +15,6 @@ from stores.ledger import EffectRecord
 
 USD_PER_MILLION_ACTIONS = 50
 """Price of Temporal Cloud, https://temporal.io/pricing."""
-
-_RESAMPLES = 1_000
 
 
 def style_report(
@@ -123,31 +121,24 @@ def ratios(measured: Measured, effects: Sequence[EffectRecord], seed: int) -> di
     saga, choreography = by_style["saga"], by_style["choreography"]
     both = sorted(saga.keys() & choreography.keys())
     pairs = {
-        "ack_ms": [choreography[order].ack_ms / saga[order].ack_ms for order in both],
-        "end_to_end_ms": [choreography[order].end_to_end_ms / saga[order].end_to_end_ms for order in both],
+        "ack_ms": [(choreography[order].ack_ms, saga[order].ack_ms) for order in both],
+        "end_to_end_ms": [(choreography[order].end_to_end_ms, saga[order].end_to_end_ms) for order in both],
     }
     reaction = {style: reactions_ms(style, list(by_style[style].values()), effects) for style in STYLES}
     for service in SERVICES:
         keys = [(service.name, order) for order in both]
         pairs[f"reaction_ms.{service.name}"] = [
-            reaction["choreography"][key] / reaction["saga"][key]
+            (reaction["choreography"][key], reaction["saga"][key])
             for key in keys
             if key in reaction["choreography"] and key in reaction["saga"]
         ]
     rounds = zip(measured.rates["saga"], measured.rates["choreography"], strict=False)
-    pairs["orders_per_s"] = [(ours / our_s) / (theirs / their_s) for (theirs, their_s), (ours, our_s) in rounds]
-    return {name: _ratio(values, seed) for name, values in pairs.items() if values}
-
-
-def _ratio(values: Sequence[float], seed: int) -> Ratio:
-    """The median, with the middle 95 % of the medians of resamples (percentile bootstrap, Efron 1979)."""
-    rng = random.Random(seed)  # noqa: S311 - reproducible, no secret
-    medians = sorted(statistics.median(rng.choices(values, k=len(values))) for _ in range(_RESAMPLES))
-    return Ratio(
-        median=round(statistics.median(values), 3),
-        low=round(medians[int(0.025 * _RESAMPLES)], 3),
-        high=round(medians[int(0.975 * _RESAMPLES) - 1], 3),
-    )
+    pairs["orders_per_s"] = [(ours / our_s, theirs / their_s) for (theirs, their_s), (ours, our_s) in rounds]
+    found = {
+        name: ratio_of_pairs([ours for ours, _ in values], [theirs for _, theirs in values], seed)
+        for name, values in pairs.items()
+    }
+    return {name: ratio for name, ratio in found.items() if ratio is not None}
 
 
 def _mean(values: Sequence[int]) -> float | None:

@@ -12,12 +12,17 @@ from faults.plan import FaultPlan
 from lab import show
 from lab.audit import audit
 from lab.chaos import ChaosPlan, run_chaos, verdict
+from lab.compare.contestants import BESIDE
+from lab.compare.outputs import Outputs
+from lab.compare.plan import ComparePlan
+from lab.compare.runner import Comparing
 from lab.console import PROGRESS, RESULTS, announce, write_json
 from lab.demo import DemoPlan, run_demo
 from lab.matrix import run_matrix
 from lab.matrix_page import table
 from lab.matrix_rule import CASES, Cell
 from lab.measure import Timing
+from lab.processes import lab_processes
 from lab.report import Kill
 from lab.running import PATIENCE_S, for_this_command, until_interrupted, whole_lab
 from lab.runs import workflow_id
@@ -25,6 +30,7 @@ from orders.loader import load_orders
 from orders.model import STYLES
 from runtime.errors import OrderlabError
 from runtime.settings import SHIPPED_ORDERS, Settings
+from services.order_placed import REFERENCES, SERVICES
 
 
 async def demo(settings: Settings, plan: DemoPlan, *, tuned: bool, json: Path | None) -> None:
@@ -95,6 +101,47 @@ def _progress(total: int, ended: list[Timing]) -> Iterator[Callable[[Timing], No
                 announce(f"{count} of {total} orders have ended")
 
         yield on_order
+
+
+async def compare(settings: Settings, plan: ComparePlan, outputs: Outputs, *, tuned: bool) -> None:
+    """Measure both styles, and tell what the run favours.
+
+    Interrupted, what was measured by then is reported as partial.
+
+    Args:
+        settings: the data directory.
+        plan: what to measure.
+        outputs: where to write the results, and what to hold them against.
+        tuned: run the server with our settings.
+
+    Raises:
+        OrderlabError: the styles differ, a guarantee was broken, an order did not end, or the baseline was not held.
+        CancelledError: interrupted.
+    """
+    book = load_orders(SHIPPED_ORDERS)
+    announce(show.order_book(book))
+    async with contextlib.AsyncExitStack() as stack:
+        session, children = await stack.enter_async_context(whole_lab(settings, tuned=tuned))
+        if settings.keeps_all_under_data:
+            workers = (*(service.name for service in SERVICES), REFERENCES)
+            await stack.enter_async_context(lab_processes(session, settings, announce, workers, beside=BESIDE))
+        comparing = Comparing(session, settings, book, plan)
+        interrupted = False
+        with _progress(comparing.placements, []) as on_order:
+            try:
+                await comparing.measure(children, lambda _, timing: on_order(timing))
+            except asyncio.CancelledError:
+                if not comparing.has_results:
+                    raise
+                interrupted = True
+                announce("interrupted: reporting what was measured so far")
+        result = await comparing.report(partial=interrupted)
+    outputs.write(result)
+    if interrupted:
+        raise asyncio.CancelledError
+    faults = [*result.broken(), *outputs.regressions(result)]
+    if faults:
+        raise OrderlabError("; ".join(faults))
 
 
 async def chaos(settings: Settings, plan: ChaosPlan, json: Path | None) -> None:

@@ -51,6 +51,22 @@ class Settings(BaseSettings):
         return given or f"sqlite:///{(self.data / 'services' / f'{service}.db').resolve()}"
 
     @property
+    def keeps_all_under_data(self) -> bool:
+        """Whether all that services write to is under `data`, so that a second lab beside this one is kept apart."""
+        given = (
+            self.smtp_url,
+            self.shipping_db_url,
+            self.invoicing_db_url,
+            self.marketing_db_url,
+            self.analytics_db_url,
+        )
+        return all(url is None for url in given)
+
+    def beside(self, lab: str) -> "Settings":
+        """The settings of a second lab on the same server, with databases, mails and logs of its own."""
+        return self.model_copy(update={"data": self.data / lab})
+
+    @property
     def mail_dir(self) -> Path:
         """Where the embedded mail server keeps what it received."""
         return self.data / "mail"

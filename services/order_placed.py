@@ -25,6 +25,9 @@ ACTIONS: dict[str, frozenset[str]] = {
 ORCHESTRATORS = ("saga", "bus")
 """Task queues of the two workflow workers."""
 
+REFERENCES = "references"
+"""Task queue of the workflows that the styles are held against; only a comparison has a worker on it."""
+
 WORKERS: tuple[str, ...] = (*(service.name for service in SERVICES), *ORCHESTRATORS)
 """Everything that a worker process can host."""
 

@@ -77,6 +77,11 @@ class Step:
     """Activity type."""
 
 
+def lab_beside(lab: str, name: str) -> str:
+    """Suffix of the task queues of a second lab on the same server."""
+    return f"{lab}-{name}" if lab else name
+
+
 def task_queue(worker: str, lab: str) -> str:
     """The task queue of a worker; labs that share one Temporal server are told apart by a suffix."""
     return f"{worker}-{lab}" if lab else worker

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faults.dice import Dice, Throw
-from faults.plan import FaultPlan, LogNormal, load_plan, plan_names
+from faults.plan import FaultPlan, LogNormal, load_plan, load_profile, plan_names, profile_names
 from orders.loader import load_orders
 from runtime.errors import InputError
 from runtime.settings import PROJECT, SHIPPED_ORDERS
@@ -199,3 +199,33 @@ def test_the_plan_that_the_readme_shows_can_be_used(tmp_path: Path) -> None:
     file.write_text(shown)
 
     assert load_plan(str(file), ACTIONS).name == "ours"
+
+
+def test_the_shipped_profiles_can_all_be_used_and_take_time() -> None:
+    assert profile_names() == ["legacy-erp", "web-shop"]
+    for name in profile_names():
+        profile = load_profile(name, ACTIONS)
+        times = [faults.service_time for effects in profile.services.values() for faults in effects.values()]
+        assert profile.name == name
+        assert all(time is not None for time in times)
+
+
+def test_a_fault_plan_over_a_profile_keeps_what_the_profile_alone_says() -> None:
+    profile = FaultPlan.model_validate(shipping(service_time={"p50_ms": 80, "p99_ms": 400}, transient=0.01))
+    faults = FaultPlan.model_validate(
+        {"name": "worse", "services": {"shipping": {"shipment.created": {"transient": 1}}}}
+    )
+
+    both = faults.over(profile).of("shipping", "shipment.created")
+
+    assert both is not None
+    assert both.transient == 1
+    assert both.service_time == LogNormal(p50_ms=80, p99_ms=400)
+
+
+def test_a_plan_over_a_profile_has_the_customers_of_either() -> None:
+    profile = FaultPlan.model_validate(shipping(transient=0.01))
+
+    assert load_plan("customers", ACTIONS).over(profile).customers is not None
+    assert profile.over(load_plan("customers", ACTIONS)).customers is not None
+    assert profile.over(profile).customers is None

@@ -1,0 +1,98 @@
+"""Holds a comparison against an earlier one: what got worse beyond the noise of both."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lab.compare.comparison import Comparison
+from lab.compare.plan import ComparePlan
+from lab.report import ENOUGH_PAIRS, Ratio
+from orders.loader import first_complaint
+from orders.model import STYLES
+from runtime.errors import InputError
+
+_TIMES = ("saga/bare_workflow.end_to_end_ms", "choreography/bare_workflow.end_to_end_ms", "end_to_end_ms")
+_RATES = ("saga/bare_workflow.orders_per_s", "choreography/bare_workflow.orders_per_s", "orders_per_s")
+_COUNTS = ("history_events_per_order", "actions_per_order", "workflows_per_order")
+_COUNTED_ALIKE = 0.01
+"""Counts depend on the orders drawn and on retries, but on no clock: more than a hundredth is no noise."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure of both runs."""
+
+    name: str
+    before: str
+    now: str
+    regressed: bool
+
+    @property
+    def told(self) -> str:
+        """In one line."""
+        return f"{self.name}: {self.now}, before {self.before}"
+
+
+def check(baseline: Comparison, result: Comparison) -> list[Check]:
+    """Compare the figures that do not depend on the machine: ratios within each run, and counts.
+
+    A ratio has regressed where the intervals of both runs do not overlap, and the new one is on the worse side.
+
+    Args:
+        baseline: the earlier run.
+        result: the new one; figures that one of them lacks are left out.
+    """
+    return [*_ratios(baseline, result), *_counts(baseline, result)]
+
+
+def _ratios(baseline: Comparison, result: Comparison) -> Iterator[Check]:
+    for name in (*_TIMES, *_RATES):
+        before, now = baseline.ratios.get(name), result.ratios.get(name)
+        if before is not None and now is not None:
+            worse = now.low > before.high if name in _TIMES else now.high < before.low
+            worse = worse and min(before.pairs, now.pairs) >= ENOUGH_PAIRS
+            yield Check(_named(name), _told(before), _told(now), worse)
+
+
+def _counts(baseline: Comparison, result: Comparison) -> Iterator[Check]:
+    for style in STYLES:
+        for name in _COUNTS:
+            before, now = (getattr(run.styles[style], name) for run in (baseline, result))
+            if before is not None and now is not None:
+                worse = now > before * (1 + _COUNTED_ALIKE)
+                yield Check(f"{style}: {name.replace('_', ' ')}", f"{before:g}", f"{now:g}", worse)
+
+
+def read_baseline(path: Path, plan: ComparePlan) -> Comparison:
+    """Read an earlier result.
+
+    Args:
+        path: as `compare --json` wrote it.
+        plan: of the run that is to be held against it.
+
+    Raises:
+        InputError: it is no such file, or was run with other faults.
+    """
+    try:
+        baseline = Comparison.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"can't read the baseline {path}: {error.strerror}") from error
+    except ValidationError as error:
+        raise InputError(f"{path} is no result of `orderlab compare --json`: {first_complaint(error)}") from error
+    if baseline.partial:
+        raise InputError(f"the baseline {path} is of a run that was interrupted")
+    if baseline.faults != plan.faults:
+        was = "no faults" if baseline.faults is None else f"the faults {baseline.faults.name!r}"
+        raise InputError(f"the baseline {path} was run with {was}: give the same --faults, --profile, --cancel-share")
+    return baseline
+
+
+def _named(ratio: str) -> str:
+    who, _, what = ratio.rpartition(".")
+    return f"{what} of {who.replace('/', ' against ') or 'choreography against saga'}".replace("_", " ")
+
+
+def _told(ratio: Ratio) -> str:
+    return f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"

@@ -1,0 +1,298 @@
+"""Runs a comparison and puts its result together."""
+
+import asyncio
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Literal
+
+import psutil
+
+from lab.compare.blast import AWAY, blast_radius
+from lab.compare.comparison import BlastRadius, Comparison, LoadPoint, Machine, Timeline
+from lab.compare.contestants import BESIDE, ONE_ACTIVITY, References, styles
+from lab.compare.costs import eventbridge_usd_per_million_orders
+from lab.compare.coupling import LOOKUPS_NOTE, coupling
+from lab.compare.measuring import OnOrder, Results, closed_loop, one_at_a_time, open_loop
+from lab.compare.plan import ComparePlan
+from lab.compare.timelines import timeline
+from lab.compare.verdict import verdict
+from lab.demo import report_on, warm_up_lab
+from lab.effects import all_effects, consistent_since_us
+from lab.measure import Measured, Timing
+from lab.paired import ratio_of_pairs
+from lab.placing import Placer
+from lab.processes import Child
+from lab.report import Percentiles, Ratio, ReferenceReport
+from lab.summary import reactions_ms
+from orders.loader import OrderBook
+from orders.model import STYLES, Order, Style
+from runtime.settings import Settings
+from server.session import Session
+from services.order_placed import SERVICES
+from services.service import lab_beside
+from stores.ledger import EffectRecord
+
+_WARM_UP = 6
+_BLAST_ORDERS = 40
+_PACKAGES = ("orderlab", "temporalio", "pydantic", "sqlalchemy")
+
+NOT_COMPARABLE = (
+    "Both styles run on Temporal: a choreography over another broker has other costs, and keeps no log of an order.",
+    "Acknowledged means that the order is safe, not that anything was done.",
+    "Reaction times hold the clock of one machine against itself; between machines, clocks differ by more.",
+    "All runs on one machine, the server included: throughput tells the styles' cost, not what a cluster takes.",
+    LOOKUPS_NOTE,
+)
+"""What the figures do not tell."""
+
+
+class Comparing:
+    """A comparison in progress; what it has measured so far can be reported at any moment."""
+
+    def __init__(self, session: Session, settings: Settings, book: OrderBook, plan: ComparePlan) -> None:
+        self._session = session
+        self._settings = settings
+        self._plan = plan
+        self._started = datetime.now(UTC)
+        self._orders = book.take(plan.orders, plan.seed, plan.label)
+        self._book = book
+        self._placer = Placer(session.client, session.lab, plan.as_demo.dice)
+        self._has_references = settings.keeps_all_under_data
+        self._references = References(session.client, lab_beside(session.lab, BESIDE), plan.as_demo.dice)
+        self._blast: dict[Style, BlastRadius] | None = None
+        self.results = Results()
+
+    async def measure(self, children: Sequence[Child], on_order: OnOrder) -> None:
+        """Warm up, then latency, then throughput or load, then, with faults, an outage."""
+        plan, session = self._plan, self._session
+        contestants = styles(session.client, self._placer)
+        alone = [*contestants, *(self._references.contestants() if self._has_references else [])]
+        await warm_up_lab(session, self._book, plan.as_demo)
+        for order in self._book.take(_WARM_UP, plan.seed, f"warm-up-{plan.label}"):
+            for reference in alone[len(contestants) :]:
+                await reference.run(order)
+        await one_at_a_time(alone, self._orders[: plan.alone], self.results, on_order)
+        rest = self._orders[plan.alone :]
+        if plan.rate_per_s is not None:
+            await open_loop(contestants, rest, plan, self.results, on_order)
+        else:
+            crowd = [one for one in alone if one.name != ONE_ACTIVITY]
+            await closed_loop(crowd, rest, plan, self.results, on_order)
+        away = next((child for child in children if child.name == AWAY), None)
+        if plan.faults is not None and away is not None:
+            orders = self._book.take(_BLAST_ORDERS, plan.seed, f"away-{plan.label}")
+            self._blast = await blast_radius(session, self._settings, away, orders)
+
+    @property
+    def has_results(self) -> bool:
+        """Whether both styles have ended an order."""
+        return all(self.results.of(style) for style in STYLES)
+
+    @property
+    def placements(self) -> int:
+        """Orders to run, counted once for each contestant that runs them."""
+        plan = self._plan
+        alone, crowd = (5, 4) if self._has_references else (2, 2)
+        return plan.alone * alone + (plan.orders - plan.alone) * (crowd if plan.rate_per_s is None else 2)
+
+    async def report(self, *, partial: bool) -> Comparison:
+        """What was measured so far.
+
+        Args:
+            partial: the run was interrupted.
+
+        Raises:
+            InputError: nothing was measured yet.
+        """
+        plan, session, results = self._plan, self._session, self.results
+        ended = {timing.placed.order_id for style in STYLES for timing in results.of(style)}
+        orders = [order for order in self._orders if order.order_id in ended]
+        measured = Measured(
+            one_at_a_time=[timing for style in STYLES for timing in results.alone[style]],
+            many_in_flight=[timing for style in STYLES for timing in results.crowd[style]],
+            rates={style: results.rounds[style] for style in STYLES},
+        )
+        report = await report_on(session, self._settings, plan.as_demo, orders, measured)
+        effects = await asyncio.to_thread(all_effects, self._settings)
+        report = report.model_copy(update=await self._against_references(report.ratios))
+        known = coupling()
+        in_both = [order for order in orders if all(_ended_in(results, style, order) for style in STYLES)]
+        return Comparison(
+            **dict(report),
+            command=shlex.join(["orderlab", *sys.argv[1:]]),
+            started=self._started,
+            machine=machine(),
+            partial=partial,
+            profile=plan.profile,
+            samples_ms={style: samples_ms(style, results.alone[style], effects) for style in STYLES},
+            load=load_of(results, effects) or None,
+            blast=self._blast,
+            consistent_ms=await self._consistent_ms() if plan.faults is not None else None,
+            eventbridge_usd_per_million_orders={
+                "saga": None,
+                "choreography": await eventbridge_usd_per_million_orders(session.client, orders),
+            },
+            coupling=known,
+            timelines=await self._timelines(in_both, effects),
+            verdict=verdict(report, known, self._blast),
+            not_comparable=list(NOT_COMPARABLE if self._has_references else (*NOT_COMPARABLE, _NO_REFERENCES)),
+        )
+
+    async def _against_references(self, ratios: dict[str, Ratio]) -> dict[str, object]:
+        """The references, and the ratios of the styles to them."""
+        if not self._has_references:
+            return {}
+        results, seed = self.results, self._plan.seed
+        effects = await asyncio.to_thread(all_effects, self._settings.beside(BESIDE))
+        references = {
+            name: reference_report(name, results, effects) for name in ("bare_workflow", "naive_fanout", ONE_ACTIVITY)
+        }
+        found = {
+            **end_to_end_ratio("saga", "bare_workflow", results, seed),
+            **end_to_end_ratio("choreography", "bare_workflow", results, seed),
+            **rate_ratio("saga", "bare_workflow", results, seed),
+            **rate_ratio("choreography", "bare_workflow", results, seed),
+            **rate_ratio("choreography", "naive_fanout", results, seed),
+        }
+        return {"references": references, "ratios": ratios | found}
+
+    async def _consistent_ms(self) -> dict[Style, Percentiles | None]:
+        """From the call until nothing changed any more, per style; orders run one at a time."""
+        since_us = await asyncio.to_thread(consistent_since_us, self._settings)
+        return {
+            style: Percentiles.of(
+                [
+                    (since_us[style, timing.placed.order_id] - timing.called_us) / 1e3
+                    for timing in self.results.alone[style]
+                    if (style, timing.placed.order_id) in since_us
+                ]
+            )
+            for style in STYLES
+        }
+
+    async def _timelines(self, orders: Sequence[Order], effects: Sequence[EffectRecord]) -> list[Timeline]:
+        """A good order and a broken one, each in both styles; fewer where there were none."""
+        drawn: list[Timeline] = []
+        titles: tuple[tuple[Literal["a good order", "a broken order"], bool], ...] = (
+            ("a good order", True),
+            ("a broken order", False),
+        )
+        for title, good in titles:
+            order = next((one for one in orders if self._is_good(one) is good), None)
+            for style in STYLES if order else ():
+                assert order is not None  # noqa: S101 - for the type checker
+                timing = _ended_in(self.results, style, order)
+                assert timing is not None  # noqa: S101 - it ended in both
+                drawn.append(
+                    await timeline(
+                        self._session.client,
+                        style,
+                        order.order_id,
+                        title=title,
+                        state=timing.state or "broken",
+                        effects=effects,
+                    )
+                )
+        return drawn
+
+    def _is_good(self, order: Order) -> bool:
+        """Whether it completed in both styles, without a customer changing their mind."""
+        timings = [_ended_in(self.results, style, order) for style in STYLES]
+        return all(one is not None and one.state == "completed" and one.asked is None for one in timings)
+
+
+_NO_REFERENCES = (
+    "The references were not run: they need databases and a mail server of their own, and yours are given by "
+    "environment variables."
+)
+
+
+def _ended_in(results: Results, style: Style, order: Order) -> Timing | None:
+    return next((timing for timing in results.of(style) if timing.placed.order_id == order.order_id), None)
+
+
+def reference_report(name: str, results: Results, effects: Sequence[EffectRecord]) -> ReferenceReport:
+    """What a reference did.
+
+    Args:
+        name: of the reference.
+        results: what was measured.
+        effects: in the databases of the references.
+    """
+    timings = [timing for timing in results.alone[name] if timing.state is not None]
+    style: Style = "choreography" if name == "naive_fanout" else "saga"
+    orders, seconds = (
+        (sum(column) for column in zip(*results.rounds[name], strict=True)) if results.rounds[name] else (0, 0)
+    )
+    reactions = reactions_ms(style, timings, effects)
+    return ReferenceReport(
+        orders_per_s=round(orders / seconds, 2) if seconds else None,
+        end_to_end_ms=Percentiles.of([timing.end_to_end_ms for timing in timings]),
+        reaction_ms={
+            service.name: Percentiles.of([ms for (one, _), ms in reactions.items() if one == service.name])
+            for service in SERVICES
+        },
+    )
+
+
+def end_to_end_ratio(ours: str, theirs: str, results: Results, seed: int) -> dict[str, Ratio]:
+    """How much longer an order takes in one than in the other, one at a time, order by order."""
+    other = {timing.placed.order_id: timing for timing in results.alone[theirs] if timing.state is not None}
+    pairs = [
+        (timing.end_to_end_ms, other[timing.placed.order_id].end_to_end_ms)
+        for timing in results.alone[ours]
+        if timing.placed.order_id in other and timing.asked is None
+    ]
+    ratio = ratio_of_pairs([one for one, _ in pairs], [one for _, one in pairs], seed)
+    return {} if ratio is None else {f"{ours}/{theirs}.end_to_end_ms": ratio}
+
+
+def rate_ratio(ours: str, theirs: str, results: Results, seed: int) -> dict[str, Ratio]:
+    """How many more orders a second one takes than the other, round by round."""
+    rates = [[orders / seconds for orders, seconds in results.rounds[name]] for name in (ours, theirs)]
+    whole = min(len(rates[0]), len(rates[1]))
+    ratio = ratio_of_pairs(rates[0][:whole], rates[1][:whole], seed)
+    return {} if ratio is None else {f"{ours}/{theirs}.orders_per_s": ratio}
+
+
+def samples_ms(style: Style, timings: Sequence[Timing], effects: Sequence[EffectRecord]) -> dict[str, list[float]]:
+    """Service to its reaction times, sorted."""
+    reactions = reactions_ms(style, [timing for timing in timings if timing.asked is None], effects)
+    return {
+        service.name: sorted(round(ms, 2) for (name, _), ms in reactions.items() if name == service.name)
+        for service in SERVICES
+    }
+
+
+def load_of(results: Results, effects: Sequence[EffectRecord]) -> dict[Style, list[LoadPoint]]:
+    """The open loop's figures, by rate."""
+
+    def point(style: Style, rate_per_s: float) -> LoadPoint:
+        timings = [timing for timing in results.load[rate_per_s][style] if timing.asked is None]
+        reactions = reactions_ms(style, timings, effects)
+        return LoadPoint(
+            rate_per_s=rate_per_s,
+            end_to_end_ms=Percentiles.of([timing.end_to_end_ms for timing in timings]),
+            reaction_ms={
+                service.name: Percentiles.of([ms for (name, _), ms in reactions.items() if name == service.name])
+                for service in SERVICES
+            },
+        )
+
+    return {style: [point(style, rate) for rate in sorted(results.load)] for style in STYLES} if results.load else {}
+
+
+def machine() -> Machine:
+    """What this process runs on."""
+    return Machine(
+        processors=os.cpu_count() or 1,
+        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        packages={name: version(name) for name in _PACKAGES},
+    )

@@ -1,0 +1,86 @@
+"""The comparison on a terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lab import show
+from lab.compare.check import Check
+from lab.compare.comparison import Comparison, Finding
+from lab.report import Percentiles, Ratio
+from orders.model import STYLES
+
+
+def table(result: Comparison, checks: Sequence[Check]) -> RenderableType:
+    """The verdict, the figures, the references, and what regressed.
+
+    Args:
+        result: the comparison.
+        checks: against a baseline; none without one.
+    """
+    parts: list[RenderableType] = []
+    if result.partial:
+        parts.append(Text("PARTIAL: the run was interrupted; this is what it had measured.", "bold red"))
+    parts += [Text(result.verdict.headline, "bold"), _findings(result.verdict.findings), show.report(result)]
+    if result.references:
+        parts.append(_references(result))
+    if result.load:
+        parts.append(_load(result))
+    parts += [Text(f"What would flip it: {flip}", style="dim") for flip in result.verdict.flips]
+    if checks:
+        parts.append(_checks(checks))
+    return Group(*parts)
+
+
+def _findings(findings: Sequence[Finding]) -> RenderableType:
+    shown = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for finding in findings:
+        shown.add_row(finding.criterion, finding.better or "no clear difference", finding.evidence)
+    return shown
+
+
+def _references(result: Comparison) -> RenderableType:
+    shown = Table(title="Held against; times in ms, p50 / p95", title_justify="left")
+    for column in ("reference", "end to end", "orders per second"):
+        shown.add_column(column, justify="left" if column == "reference" else "right")
+    for name, reference in (result.references or {}).items():
+        shown.add_row(name, _times(reference.end_to_end_ms), _number(reference.orders_per_s))
+    for name, ratio in result.ratios.items():
+        if "/" in name:
+            shown.add_row(
+                name, _ratio(ratio) if name.endswith("_ms") else "", "" if name.endswith("_ms") else _ratio(ratio)
+            )
+    return shown
+
+
+def _load(result: Comparison) -> RenderableType:
+    shown = Table(title="Open loop: end to end in ms from the intended start, p50 / p95", title_justify="left")
+    shown.add_column("orders per second", justify="right")
+    for style in STYLES:
+        shown.add_column(style, justify="right")
+    for saga, choreography in zip(*((result.load or {}).get(style, []) for style in STYLES), strict=True):
+        shown.add_row(_number(saga.rate_per_s), _times(saga.end_to_end_ms), _times(choreography.end_to_end_ms))
+    return shown
+
+
+def _checks(checks: Sequence[Check]) -> RenderableType:
+    shown = Table(title="Against the baseline", title_justify="left")
+    for column in ("figure", "before", "now", ""):
+        shown.add_column(column)
+    for one in checks:
+        shown.add_row(one.name, one.before, one.now, Text("worse", "bold red") if one.regressed else "")
+    return shown
+
+
+def _times(times: Percentiles | None) -> str:
+    return "-" if times is None else f"{times.p50:,.1f} / {times.p95:,.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.1f}"
+
+
+def _ratio(ratio: Ratio) -> str:
+    return f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
