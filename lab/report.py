@@ -165,9 +165,14 @@ class Report(BaseModel):
         """What went wrong that must not, each in a few words; nothing where all is as it should be."""
         found = []
         if self.unfinished:
-            found.append(f"{len(self.unfinished)} orders did not end")
+            found.append(f"{_counted(len(self.unfinished), 'order')} did not end")
         if self.parity.differences:
-            found.append(f"the styles differ in {len({d.order_id for d in self.parity.differences})} orders")
+            differing = len({d.order_id for d in self.parity.differences})
+            found.append(f"the styles differ in {_counted(differing, 'order')}")
         if self.audit is not None and self.audit.violations:
-            found.append(f"{len(self.audit.violations)} violations of the guarantees")
+            found.append(f"{_counted(len(self.audit.violations), 'violation')} of the guarantees")
         return found
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -80,8 +80,8 @@ def _faults(report: Report, blast: Mapping[Style, BlastRadius] | None) -> Iterat
             criterion="blast radius",
             named_in=CRITERIA.get("blast radius"),
             better=_lower(shares["saga"], shares["choreography"], at_least=0.01),
-            evidence=f"While {away} was away, {shares['saga']:.1%} of what the other services did was delayed or lost "
-            f"in the saga, and {shares['choreography']:.1%} in the choreography.",
+            evidence=f"While {away} was away, of what the other services did {shares['saga'] * 100:.1f} % was delayed or "
+            f"lost in the saga, and {shares['choreography'] * 100:.1f} % in the choreography.",
         )
     wishes = {style: report.styles[style].cancellations for style in STYLES}
     ours, theirs = wishes["saga"], wishes["choreography"]
@@ -120,7 +120,7 @@ def _structure(coupling: Coupling) -> Iterator[Finding]:
         criterion="visibility",
         named_in=CRITERIA.get("visibility"),
         better=_lower(looks["saga"], looks["choreography"], at_least=1),
-        evidence=f"Why an order is stuck is known after {looks['saga']} look-ups in the saga, and after "
+        evidence=f"Look-ups until it is known why an order is stuck: {looks['saga']} in the saga, "
         f"{looks['choreography']} in the choreography.",
     )
 
@@ -133,11 +133,11 @@ def _flips(report: Report) -> Iterator[str]:
         apart = f"The styles are {gap_ms:.1f} ms apart per order (p50)"
         if enough_ms > 0:
             yield (
-                f"{apart}; with services that take {enough_ms:.0f} ms longer, that is below {_NEGLIGIBLE:.0%} of the "
-                "order's time: try yours with --profile."
+                f"{apart}; with services that take {enough_ms:.0f} ms longer, that is below 5 % of the order's time: try "
+                "yours with --profile."
             )
         else:
-            yield f"{apart}, below {_NEGLIGIBLE:.0%} of the order's time; services that are slower make it less still."
+            yield f"{apart}, below 5 % of the order's time; services that are slower make it less still."
     prices = {style: report.styles[style].usd_per_million_orders for style in STYLES}
     if prices["saga"] and prices["choreography"] and prices["saga"] != prices["choreography"]:
         difference_usd = abs(prices["saga"] - prices["choreography"])

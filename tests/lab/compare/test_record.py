@@ -54,7 +54,7 @@ def test_what_must_not_be_is_said() -> None:
     wrong = Violation(order_id="m-17", style="saga", guarantee=1, what="shipment.created happened twice")
     record = render_record(samples.comparison(audit=AuditReport(checked=400, violations=[wrong])))
 
-    assert "1 violations of the guarantees" in record
+    assert "1 violation of the guarantees" in record
     assert "- Order m-17 (saga), guarantee 1: shipment.created happened twice\n" in record
 
 
