@@ -80,8 +80,8 @@ def _faults(report: Report, blast: Mapping[Style, BlastRadius] | None) -> Iterat
             criterion="blast radius",
             named_in=CRITERIA.get("blast radius"),
             better=_lower(shares["saga"], shares["choreography"], at_least=0.01),
-            evidence=f"While {away} was away, of what the other services did {shares['saga'] * 100:.1f} % was delayed or "
-            f"lost in the saga, and {shares['choreography'] * 100:.1f} % in the choreography.",
+            evidence=f"While {away} was away, of what the other services did {shares['saga'] * 100:.1f} % was delayed "
+            f"or lost in the saga, and {shares['choreography'] * 100:.1f} % in the choreography.",
         )
     wishes = {style: report.styles[style].cancellations for style in STYLES}
     ours, theirs = wishes["saga"], wishes["choreography"]
@@ -133,8 +133,8 @@ def _flips(report: Report) -> Iterator[str]:
         apart = f"The styles are {gap_ms:.1f} ms apart per order (p50)"
         if enough_ms > 0:
             yield (
-                f"{apart}; with services that take {enough_ms:.0f} ms longer, that is below 5 % of the order's time: try "
-                "yours with --profile."
+                f"{apart}; with services that take {enough_ms:.0f} ms longer, that is below 5 % of the order's time: "
+                "try yours with --profile."
             )
         else:
             yield f"{apart}, below 5 % of the order's time; services that are slower make it less still."
