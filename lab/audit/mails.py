@@ -51,8 +51,12 @@ class Mailbox:
 
 
 def read_mails(settings: Settings) -> Mailbox | None:
-    """Read the mails; None where they went to a mail server that is not ours to look into."""
-    if settings.smtp_url is not None and not _is_loopback(settings.smtp_url):
+    """Read the mails; None where they went to a mail server that is not ours to look into.
+
+    One on this machine is ours if it keeps its mails in the data directory.
+    """
+    is_ours = settings.smtp_url is None or (_is_loopback(settings.smtp_url) and settings.mail_dir.is_dir())
+    if not is_ours:
         return None
     files = sorted(settings.mail_dir.glob("*.eml")) if settings.mail_dir.is_dir() else []
     return Mailbox(mail for file in files if (mail := _read(file)) is not None)

@@ -4,13 +4,13 @@ import asyncio
 import random
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from lab.compare.contestants import Contestant
 from lab.compare.plan import ComparePlan
 from lab.measure import Timing
-from orders.model import Order
+from orders.model import STYLES, Order
 
 STEPS_OF_THE_RATE = (0.25, 0.5, 0.75, 1.0)
 """The open loop runs at these shares of the rate that was asked for."""
@@ -31,6 +31,20 @@ class Results:
     """Per round of the closed loop: how many orders ended, and in how many seconds."""
     load: dict[float, dict[str, list[Timing]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     """Rate of the open loop to its timings, counted from the intended start."""
+
+    def only(self, order_ids: Collection[str]) -> "Results":
+        """The same of the styles, without the orders that are not among these."""
+
+        def kept(timings: list[Timing]) -> list[Timing]:
+            return [timing for timing in timings if timing.placed.order_id in order_ids]
+
+        few = Results(rounds=self.rounds)
+        for style in STYLES:
+            few.alone[style], few.crowd[style] = kept(self.alone[style]), kept(self.crowd[style])
+        for rate_per_s, by_name in self.load.items():
+            for name, timings in by_name.items():
+                few.load[rate_per_s][name] = kept(timings)
+        return few
 
     def of(self, name: str) -> list[Timing]:
         """All timings of a contestant."""

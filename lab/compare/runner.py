@@ -109,9 +109,11 @@ class Comparing:
         Raises:
             InputError: nothing was measured yet.
         """
-        plan, session, results = self._plan, self._session, self.results
-        ended = {timing.placed.order_id for style in STYLES for timing in results.of(style)}
-        orders = [order for order in self._orders if order.order_id in ended]
+        plan, session = self._plan, self._session
+        # Interrupted, one style may be an order ahead: what it alone has run tells nothing of how they compare.
+        saga, choreography = ({timing.placed.order_id for timing in self.results.of(style)} for style in STYLES)
+        orders = [order for order in self._orders if order.order_id in saga & choreography]
+        results = self.results.only({order.order_id for order in orders})
         measured = Measured(
             one_at_a_time=[timing for style in STYLES for timing in results.alone[style]],
             many_in_flight=[timing for style in STYLES for timing in results.crowd[style]],
@@ -121,7 +123,6 @@ class Comparing:
         effects = await asyncio.to_thread(all_effects, self._settings)
         report = report.model_copy(update=await self._against_references(report.ratios))
         known = coupling()
-        in_both = [order for order in orders if all(_ended_in(results, style, order) for style in STYLES)]
         return Comparison(
             **dict(report),
             command=shlex.join(["orderlab", *sys.argv[1:]]),
@@ -138,7 +139,7 @@ class Comparing:
                 "choreography": await eventbridge_usd_per_million_orders(session.client, orders),
             },
             coupling=known,
-            timelines=await self._timelines(in_both, effects),
+            timelines=await self._timelines(orders, effects),
             verdict=verdict(report, known, self._blast),
             not_comparable=list(NOT_COMPARABLE if self._has_references else (*NOT_COMPARABLE, _NO_REFERENCES)),
         )
