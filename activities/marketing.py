@@ -60,10 +60,18 @@ class MarketingActivities:
 
         Each is undone even if the other can't be.
         """
+        failures: list[Exception] = []
+        told, back = None, None
         try:
             told = self._send_cancellation(cancellation)
-        finally:
+        except Exception as failure:  # noqa: BLE001 - raised below
+            failures.append(failure)
+        try:
             back = self._rejoin_campaign(cancellation)
+        except Exception as failure:  # noqa: BLE001 - likewise
+            failures.append(failure)
+        if failures:  # one that may pass first: then both are tried again, and one for good would end that
+            raise min(failures, key=lambda failure: type(failure).__name__ in MARKETING.attempts.non_retryable)
         return CustomerTold(cancellation=told, campaign=back)
 
     @activity.defn(name=ON_ORDER_PLACED)

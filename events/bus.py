@@ -18,7 +18,7 @@ LOG = "log"
 """Query for the log as it stands."""
 
 ROUTE = "bus.route"
-"""Local activity that finds the recipients of a failure event, the only kind that the bus itself puts into the log."""
+"""Activity that finds the recipients of a failure event, the only kind that the bus itself puts into the log."""
 
 
 class BusStart(BaseModel):

@@ -54,6 +54,7 @@ async def hosting(  # noqa: PLR0913 - the composition root
         threads = stack.enter_context(ThreadPoolExecutor(_THREADS * len(names), thread_name_prefix="activity"))
         for name in names:
             workflows = WORKFLOWS_OF.get(name, [])
+            activities = await asyncio.to_thread(activities_of, name, settings, lab, stack)
             worker = Worker(
                 client,
                 task_queue=task_queue(name, lab),
@@ -62,8 +63,8 @@ async def hosting(  # noqa: PLR0913 - the composition root
                 max_cached_workflows=cached,
                 workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
                 activity_task_poller_behavior=PollerBehaviorAutoscaling(),
-                no_remote_activities=bool(workflows),  # the bus has a local activity only
-                activities=await asyncio.to_thread(activities_of, name, settings, lab, stack),
+                no_remote_activities=bool(workflows) and not activities,
+                activities=activities,
                 deployment_config=_BUILD,
                 interceptors=[AttemptsTold()],
                 identity=f"{name}:{os.getpid()}@{socket.gethostname()}",

@@ -1,6 +1,7 @@
 """Cancels orders as a customer does, at whatever moment: asks the saga, or publishes `order.cancel_requested`."""
 
 import asyncio
+from collections.abc import Sequence
 
 from temporalio.client import (
     Client,
@@ -13,8 +14,8 @@ from temporalio.exceptions import ApplicationError
 
 from events.catalogue import CANCELLING
 from events.edge import cancel_requested
-from events.log import DeliveryState, EventLog, OrderState
-from events.reading import log_of
+from events.log import LogEntry, OrderState
+from events.reading import facts_of
 from events.transport import WORKFLOW_TASK_TIMEOUT, EventPublisher
 from faults.dice import Dice
 from lab.patience import persistently
@@ -22,9 +23,10 @@ from lab.runs import DIGEST, latest_run, workflow_id
 from orders.cancelling import BY_THE_CUSTOMER, CancelDecision, CancelRequest
 from orders.model import Style
 from runtime.errors import OrderlabError
-from runtime.search import ORDER_ID, ORDER_STYLE
+from runtime.search import ORDER_ID, ORDER_STYLE, PARKED
 from services.order_placed import registry
 from services.service import task_queue
+from services.shipping import DECIDE_CANCELLATION
 from workflows.order_cancellation import OrderCancellation
 from workflows.order_saga import OrderSaga
 from workflows.saga import REFUSED
@@ -105,25 +107,20 @@ class Canceller:
 
     async def _answer_on_the_bus(self, order_id: str) -> CancelDecision:
         while True:
-            log = await persistently(lambda: log_of(self._client, order_id))
-            answer = None if log is None else _answer_in(log)
+            answer = _answer_in(await persistently(lambda: facts_of(self._client, order_id)))
             if answer is not None:
                 return answer
-            stuck = log is None or any(
-                record.state is DeliveryState.PARKED
-                for entry in log.entries
-                if entry.type == "order.cancel_requested"
-                for record in entry.deliveries
-            )
-            if stuck:
+            run = await persistently(lambda: latest_run(self._client, self._lab, "choreography", order_id))
+            parked = None if run is None else run.typed_search_attributes.get(PARKED)
+            if run is None or run.status in _BROKEN or DECIDE_CANCELLATION.service.name in (parked or ()):
                 raise OrderlabError(f"nobody could decide about order {order_id}: see `orderlab parked`")
             await asyncio.sleep(_LOOK_EVERY_S)
 
 
-def _answer_in(log: EventLog) -> CancelDecision | None:
+def _answer_in(log: Sequence[LogEntry]) -> CancelDecision | None:
     """What the log answers; an order that is cancelled for another reason, after a refusal, is cancelled."""
-    answers = [entry for entry in log.entries if entry.type in {"order.cancelled", "cancellation.refused"}]
+    answers = [entry for entry in log if entry.type in {"order.cancelled", "cancellation.refused"}]
     if not answers:
         return None
-    off = next((entry for entry in log.entries if entry.type in CANCELLING), None)
+    off = next((entry for entry in log if entry.type in CANCELLING), None)
     return CancelDecision(accepted=off is not None, reason=(off or answers[0]).reason or "")

@@ -4,13 +4,14 @@ import asyncio
 from enum import StrEnum
 
 from pydantic import BaseModel, TypeAdapter
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from events.bus import REDRIVE, bus_id
 from events.log import DeliveryState, OrderState
 from events.parked import MEMO, ParkedDelivery
 from events.reading import log_of
+from lab.runs import is_at_work
 from runtime.errors import InputError
 from runtime.search import ORDER_ID, PARKED
 from workflows.order_saga import OrderSaga
@@ -107,11 +108,17 @@ async def redrive(client: Client, letter: DeadLetter, wait_s: float) -> Redriven
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait_s
     while loop.time() < deadline:
-        redrives, outcome = await ask(client, letter)
-        if redrives > before or outcome is not Outcome.PARKED:
-            return Redriven(id=letter.id, outcome=outcome)
+        if not await _is_at_work(client, letter):
+            redrives, outcome = await ask(client, letter)
+            if redrives > before or outcome is not Outcome.PARKED:
+                return Redriven(id=letter.id, outcome=outcome)
         await asyncio.sleep(_LOOK_EVERY_S)
     return Redriven(id=letter.id, outcome=Outcome.UNDER_WAY)
+
+
+async def _is_at_work(client: Client, letter: DeadLetter) -> bool:
+    run = await client.get_workflow_handle(letter.workflow_id).describe()
+    return run.status is WorkflowExecutionStatus.RUNNING and is_at_work(run)
 
 
 async def _ask_bus(client: Client, letter: DeadLetter) -> tuple[int, Outcome]:

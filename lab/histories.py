@@ -52,8 +52,8 @@ def count(events: list[HistoryEvent]) -> RunCost:
     """Count a history's events, billable Actions and retries.
 
     One Action each: the start (a signal-with-start is one, its first signal included), a further signal, an update, an
-    activity and each retry of it, a timer, an upsert of search attributes; one for all local activities of a workflow
-    task. Source: https://docs.temporal.io/cloud/actions. Queries, and updates that a validator turned away, leave no
+    activity and each retry of it, a timer, an upsert of search attributes.
+    Source: https://docs.temporal.io/cloud/actions. Queries, and updates that a validator turned away, leave no
     trace in the history and are not counted.
     """
     kinds = [event.event_type for event in events]
@@ -63,12 +63,6 @@ def count(events: list[HistoryEvent]) -> RunCost:
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
     )
     first_signal = kinds[1:2] == [EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED]
-    local_activity_tasks = {
-        event.marker_recorded_event_attributes.workflow_task_completed_event_id
-        for event in events
-        if event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED
-        and event.marker_recorded_event_attributes.marker_name == "core_local_activity"
-    }
     billed = (
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED,
@@ -77,5 +71,5 @@ def count(events: list[HistoryEvent]) -> RunCost:
         EventType.EVENT_TYPE_TIMER_STARTED,
         EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
     )
-    actions = sum(kinds.count(kind) for kind in billed) - first_signal + retries + len(local_activity_tasks)
+    actions = sum(kinds.count(kind) for kind in billed) - first_signal + retries
     return RunCost(events=len(events), actions=actions, retries=retries)

@@ -10,7 +10,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from events.edge import order_placed
 from events.envelope import Event
-from events.reading import log_of
+from events.reading import facts_of
 from events.transport import WORKFLOW_TASK_TIMEOUT, EventPublisher
 from faults.dice import ChangeOfMind, Dice
 from lab.cancelling import Canceller
@@ -160,8 +160,8 @@ class Placer:
         if style == "saga":
             digest = await run.memo_value(DIGEST, default=None)
         else:
-            log = await log_of(self._client, order_id)
-            digest = next((one.digest for one in log.entries if one.type == event.type), None) if log else None
+            facts = await facts_of(self._client, order_id)
+            digest = next((one.digest for one in facts if one.type == event.type), None)
         if digest is None:  # there are events about it, or a cancellation, but nobody has placed it
             return False
         if digest != event.digest:

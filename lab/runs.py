@@ -36,6 +36,12 @@ async def latest_run(client: Client, lab: str, style: Style, key: str) -> Workfl
     return run
 
 
+def is_at_work(run: WorkflowExecutionDescription) -> bool:
+    """Whether anything is under way in an open run; then it must not be queried (docs/decisions, 29)."""
+    raw = run.raw_description
+    return bool(raw.pending_activities) or raw.HasField("pending_workflow_task")
+
+
 async def runs_of(client: Client, workflow_id: str) -> list[str]:
     """Ids of all runs under a workflow id, oldest first. The list may lag behind, but the latest is always known.
 

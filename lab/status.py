@@ -18,7 +18,7 @@ from events.bus import LOG
 from events.log import DeliveryState, EventLog, OrderState, order_state
 from events.reading import QUERY_TIMEOUT
 from lab.placing import Placed
-from lab.runs import workflow_id
+from lab.runs import is_at_work, workflow_id
 from orders.model import STYLES, Style
 from runtime.search import ORDER_ID, ORDER_STYLE
 from workflows.order_saga import OrderSaga
@@ -135,6 +135,9 @@ async def _state_of_closed_run(client: Client, style: Style, order_id: str) -> t
 async def _state_of_open_run(client: Client, style: Style, order_id: str) -> tuple[OrderState | None, str | None]:
     run = client.get_workflow_handle(workflow_id(style, order_id))
     try:
+        found = await run.describe()
+        if found.status is WorkflowExecutionStatus.RUNNING and is_at_work(found):
+            return OrderState.RUNNING, None
         if style == "saga":
             return _of_saga(await run.query(OrderSaga.progress, rpc_timeout=QUERY_TIMEOUT))
         return _of_log(await run.query(LOG, result_type=EventLog, rpc_timeout=QUERY_TIMEOUT))

@@ -200,9 +200,8 @@ class EventBus:
                     order_id=delivery.event.correlation_key, service=recipient.subscriber, reason=reason
                 ),
             )
-            routed = await workflow.execute_local_activity(
-                ROUTE, failure, result_type=RoutedEvent, **_ROUTING.options()
-            )
+            # No local activity: queried meanwhile, its result comes in another sequence at replay (docs/decisions, 29).
+            routed = await workflow.execute_activity(ROUTE, failure, result_type=RoutedEvent, **_ROUTING.options())
             record.state = DeliveryState.FAILED  # together with the event that tells of it
             self._append(routed)
 

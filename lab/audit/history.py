@@ -77,6 +77,9 @@ CLOSINGS: dict["Kind.ValueType", str] = {
     Kind.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "timed out",
 }
 
+_ROUTE = "bus.route"
+"""The bus's own activity: no work of a service."""
+
 _WORKFLOW_TASKS = {
     Kind.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
     Kind.EVENT_TYPE_WORKFLOW_TASK_STARTED,
@@ -193,13 +196,10 @@ class _Reader:
         elif kind == Kind.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
             self._steps = [*self.steps()]
             self._signals, self._results = [], []
-        elif kind == Kind.EVENT_TYPE_MARKER_RECORDED:
-            marker = event.marker_recorded_event_attributes
-            if marker.marker_name == "core_local_activity" and "result" in marker.details:
-                self._steps += _logged([_json(marker.details["result"])])
         elif kind == Kind.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             work = event.activity_task_scheduled_event_attributes
-            self._steps.append(Handed(event.event_id, work.activity_type.name, _event_id(_json(work.input))))
+            if work.activity_type.name != _ROUTE:
+                self._steps.append(Handed(event.event_id, work.activity_type.name, _event_id(_json(work.input))))
         elif kind in {
             Kind.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
             Kind.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
@@ -254,6 +254,8 @@ def _ending(event: HistoryEvent) -> list[Step]:
     if event.event_type == Kind.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
         completed = event.activity_task_completed_event_attributes
         answer = _json(completed.result)
+        if isinstance(answer, dict) and "recipients" in answer:  # the bus has found who hears of its failure event
+            return _logged([answer])
         follow_ups = answer.get("events") if isinstance(answer, dict) else None
         # The bus takes no answer but a reaction; anything else parks the delivery. A saga's steps answer facts.
         nonsense = not isinstance(answer, dict | None) or not isinstance(follow_ups, list | None)

@@ -15,6 +15,8 @@ from activities.mailer import MailRefusedError
 from activities.mails import confirmation_mail
 from activities.marketing import MarketingActivities
 from activities.shipping import ShippingActivities
+from faults.dice import Dice, PermanentFaultError, TransientFaultError
+from faults.plan import FaultPlan
 from orders.model import Order
 from server.mail import MailServer
 from server.ports import LOOPBACK, free_ports
@@ -235,3 +237,20 @@ def test_a_connection_that_the_server_closed_is_opened_again(tmp_path: Path, ord
         mailer.send(mail("second"))
 
     assert len(list((tmp_path / "mail").glob("*.eml"))) == 2
+
+
+def test_an_undoing_that_may_pass_is_tried_again_though_the_other_fails_for_good(
+    market: MarketingActivities, seen: Seen, order: Order
+) -> None:
+    faults = {"cancellation.sent": {"transient": 1, "transient_attempts": 1}, "campaign.rejoined": {"permanent": 1}}
+    dice = Dice(plan=FaultPlan.model_validate({"name": "both", "services": {"marketing": faults}}), seed=1)
+    market.thank_customer(placed(order))
+    undo = cancelled(order).model_copy(update={"dice": dice})
+
+    with pytest.raises(TransientFaultError):
+        market.tell_customer(undo)
+    with pytest.raises(PermanentFaultError):
+        market.tell_customer(undo)
+
+    assert "cancellation.sent" in seen.names()
+    assert "campaign.rejoined" not in seen.names()

@@ -58,7 +58,7 @@ async def test_the_server_counts_as_many_actions_as_we_do(server: EmbeddedServer
 
     # then both counts agree, what histories can't hold aside: the canceller asks the log by queries
     assert sum(n for kind, n in counted.items() if "Query" not in kind) == sum(cost.actions for cost in costs)
-    assert {"command_ScheduleActivityTask", "command_BatchMarkers"} <= counted.keys()
+    assert {"command_ScheduleActivityTask", "message_UpdateWorkflowExecution_Acceptance"} <= counted.keys()
 
 
 async def run(lab: Lab, order: Order, style: Style) -> None:

@@ -89,7 +89,7 @@ def test_running_numbers_make_no_difference_but_what_was_done_does() -> None:
         ("saga-guest", 1 + 3, 0),
         ("choreography-guest", 1 + 3, 0),
         ("saga-cancelled", 1 + 4 + 4, 0),
-        # the failure event's recipients are found by one local activity, then four services are told
+        # the failure event's recipients are found by one activity, then four services are told
         ("choreography-cancelled", 1 + 4 + 1 + 4, 0),
         # parking and unparking are an upsert each, the redrive is a signal and an activity more
         ("saga-parked", 1 + 4 + 2 + 1 + 1, 0),
