@@ -1,7 +1,7 @@
 """The log of one correlation key: which events there were, in which sequence, and how each delivery stands.
 
-The log is what a bus run returns and what the next run starts with. It keeps no event data (that is in the history), so
-it stays small however large the events are.
+The log is what a bus run returns and what the next run starts with. Of an event's data
+it keeps but the reason that it gives (the rest is in the history), so it stays small however large the events are.
 """
 
 from datetime import datetime

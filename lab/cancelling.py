@@ -19,14 +19,13 @@ from events.reading import facts_of
 from events.transport import WORKFLOW_TASK_TIMEOUT, EventPublisher
 from faults.dice import Dice
 from lab.patience import persistently
-from lab.runs import DIGEST, latest_run, workflow_id
+from lab.runs import DIGEST, is_at_work, latest_run, workflow_id
 from orders.cancelling import BY_THE_CUSTOMER, CancelDecision, CancelRequest
 from orders.model import Style
 from runtime.errors import OrderlabError
-from runtime.search import ORDER_ID, ORDER_STYLE, PARKED
+from runtime.search import ORDER_ID, ORDER_STYLE
 from services.order_placed import registry
 from services.service import task_queue
-from services.shipping import DECIDE_CANCELLATION
 from workflows.order_cancellation import OrderCancellation
 from workflows.order_saga import OrderSaga
 from workflows.saga import REFUSED
@@ -107,12 +106,11 @@ class Canceller:
 
     async def _answer_on_the_bus(self, order_id: str) -> CancelDecision:
         while True:
+            run = await persistently(lambda: latest_run(self._client, self._lab, "choreography", order_id))
             answer = _answer_in(await persistently(lambda: facts_of(self._client, order_id)))
             if answer is not None:
                 return answer
-            run = await persistently(lambda: latest_run(self._client, self._lab, "choreography", order_id))
-            parked = None if run is None else run.typed_search_attributes.get(PARKED)
-            if run is None or run.status in _BROKEN or DECIDE_CANCELLATION.service.name in (parked or ()):
+            if run is None or not is_at_work(run):  # nor was it at work before we looked for the answer
                 raise OrderlabError(f"nobody could decide about order {order_id}: see `orderlab parked`")
             await asyncio.sleep(_LOOK_EVERY_S)
 

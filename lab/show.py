@@ -35,7 +35,7 @@ def order_book(book: OrderBook) -> str:
     return (
         f"{len(book.orders)} orders can be sold, {book.guests} of them by guests; refused: "
         f"{book.lines_refused} lines ({counted(book.lines_refused_by_reason)}), with them {book.orders_refused} whole "
-        f"orders; left for later: {book.cancellations} cancellations"
+        f"orders; not for sale: {book.cancellations} cancellations of earlier orders"
     )
 
 

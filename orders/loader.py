@@ -29,7 +29,7 @@ class OrderBook:
     orders_refused_by_reason: Counter[str] = field(default_factory=Counter)
     """The same by the reasons of their lines; an order counts under each of them."""
     cancellations: int = 0
-    """Invoices numbered `C…`: they cancel an earlier order, and are left for later."""
+    """Invoices numbered `C…`: they cancel an earlier order; the plan `customers` cancels as often."""
 
     @property
     def guests(self) -> int:

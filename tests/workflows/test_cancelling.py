@@ -18,7 +18,7 @@ from lab.runs import workflow_id
 from lab.status import OrderStatus, end_of, status_of
 from orders.cancelling import BY_THE_CUSTOMER, CancelDecision
 from orders.model import STYLES, Order, Style
-from runtime.errors import InputError
+from runtime.errors import InputError, OrderlabError
 from tests.labs import Lab, Labs, failing, holding, until
 
 BOTH = pytest.mark.parametrize("style", STYLES)
@@ -330,6 +330,30 @@ async def test_cancelling_an_order_that_has_failed_changes_nothing(labs: Labs, o
     assert answer.accepted
     assert status.state is OrderState.CANCELLED
     assert lab.effects(order, style) == before
+
+
+@BOTH
+async def test_a_customer_is_answered_though_shipping_has_something_else_parked_for_the_order(
+    labs: Labs, order: Order, style: Style
+) -> None:
+    calling_off = {"saga": "shipping.cancel_shipment", "choreography": "shipping.on_order_cancelled"}[style]
+    async with labs(fakes=[failing(INVOICING[style]), failing(calling_off, times=1)]) as lab:
+        before = await lab.run(order, style)
+        answer = await canceller(lab).cancel(order.order_id, style)
+
+    assert before.state is OrderState.ATTENTION
+    assert answer.accepted
+
+
+async def test_a_question_that_shipping_gives_up_is_parked_and_the_caller_told_so(labs: Labs, order: Order) -> None:
+    async with labs(fakes=[failing("shipping.on_cancel_requested")]) as lab:
+        await lab.run(order, "choreography")
+        with pytest.raises(OrderlabError, match="nobody could decide"):
+            await canceller(lab).cancel(order.order_id, "choreography")
+        status = await ended(lab, order, "choreography")
+
+    assert status.state is OrderState.PARKED
+    assert left_of(lab, order, "choreography") == set(UNDONE_BY)
 
 
 async def test_cancelling_an_order_again_that_is_cancelled_starts_no_workflow(lab: Lab, order: Order) -> None:
