@@ -201,10 +201,7 @@ def demo(
     _at_least_one("--orders", orders)
     plan = DemoPlan.now(orders, seed, _fault_plan(faults, cancel_share))
     check_writable(json)
-    settings = _settings(data)
-    if untuned:  # the database file remembers some of the settings, so tuned and untuned must not share one
-        settings = _settings(settings.data / "untuned")
-    _run(trials.demo(settings, plan, tuned=not untuned, json=json))
+    _run(trials.demo(_settings_for(data, untuned=untuned), plan, tuned=not untuned, json=json))
 
 
 @app.command("compare")
@@ -257,10 +254,7 @@ def compare_styles(
     baseline = None if check is None else read_baseline(check, plan)
     outputs = Outputs(json=json, html=html, markdown=markdown, junit=junit, baseline=baseline)
     outputs.check_writable()
-    settings = _settings(data)
-    if untuned:
-        settings = _settings(settings.data / "untuned")
-    _run(trials.compare(settings, plan, outputs, tuned=not untuned))
+    _run(trials.compare(_settings_for(data, untuned=untuned), plan, outputs, tuned=not untuned))
 
 
 @app.command("chaos")
@@ -334,6 +328,12 @@ def _with_profile(faults: FaultPlan | None, profile: str | None) -> FaultPlan | 
         return faults
     ours = load_profile(profile, ACTIONS)
     return ours if faults is None else faults.over(ours)
+
+
+def _settings_for(data: Path | None, *, untuned: bool) -> Settings:
+    settings = _settings(data)
+    # The database file remembers some of the server's settings, so tuned and untuned must not share one.
+    return _settings(settings.data / "untuned") if untuned else settings
 
 
 def _styles(text: str) -> tuple[Style, ...]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from events.bus import BUS, PUBLISH, BusStart, bus_id
@@ -13,7 +13,7 @@ from events.envelope import Event
 from events.log import EventLog
 from events.reading import log_of
 from events.subscriptions import RoutedEvent, SubscriptionRegistry
-from runtime.search import ORDER_ID, ORDER_STYLE
+from runtime.search import attributes_of
 
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
 """How long a workflow waits for a worker that was killed in the middle of its task."""
@@ -65,7 +65,7 @@ class EventPublisher:
         self, routed: RoutedEvent, start: BusStart, reuse: WorkflowIDReusePolicy, summary: str | None
     ) -> None:
         key = routed.event.correlation_key
-        attributes = [SearchAttributePair(ORDER_ID, key), SearchAttributePair(ORDER_STYLE, "choreography")]
+        about_an_order = routed.event.type in CATALOGUE
         await self._client.start_workflow(
             BUS,
             start,
@@ -77,5 +77,5 @@ class EventPublisher:
             task_timeout=WORKFLOW_TASK_TIMEOUT,
             memo={"lab": self._lab},
             static_summary=summary or f"events about {key}",
-            search_attributes=TypedSearchAttributes(attributes if routed.event.type in CATALOGUE else []),
+            search_attributes=attributes_of(key, "choreography") if about_an_order else None,
         )

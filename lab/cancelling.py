@@ -9,7 +9,7 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
 )
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
 from events.catalogue import CANCELLING
@@ -23,7 +23,7 @@ from lab.runs import DIGEST, is_at_work, latest_run, workflow_id
 from orders.cancelling import BY_THE_CUSTOMER, CancelDecision, CancelRequest
 from orders.model import Style
 from runtime.errors import OrderlabError
-from runtime.search import ORDER_ID, ORDER_STYLE
+from runtime.search import attributes_of
 from services.order_placed import registry
 from services.service import task_queue
 from workflows.order_cancellation import OrderCancellation
@@ -90,9 +90,7 @@ class Canceller:
             task_timeout=WORKFLOW_TASK_TIMEOUT,
             memo={"lab": self._lab} if digest is None else {"lab": self._lab, DIGEST: digest},
             static_summary=f"cancels order {order_id}",
-            search_attributes=TypedSearchAttributes(
-                [SearchAttributePair(ORDER_ID, order_id), SearchAttributePair(ORDER_STYLE, "saga")]
-            ),
+            search_attributes=attributes_of(order_id, "saga"),
         )
         try:
             answer = await self._client.execute_update_with_start_workflow(

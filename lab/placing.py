@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TypedDict
 
 from temporalio.client import Client
-from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.common import TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from events.edge import order_placed
@@ -18,7 +18,7 @@ from lab.runs import DIGEST, latest_run, workflow_id
 from orders.cancelling import CancelRequest, LateOrder
 from orders.model import STYLES, Order, Placement, Style
 from runtime.errors import InputError
-from runtime.search import ORDER_ID, ORDER_STYLE
+from runtime.search import attributes_of
 from services.order_placed import registry
 from services.service import task_queue
 from workflows.order_cancellation import OrderCancellation
@@ -127,9 +127,7 @@ class Placer:
             "task_timeout": WORKFLOW_TASK_TIMEOUT,
             "memo": {DIGEST: digest, "lab": self._lab},
             "static_summary": _summary(order),
-            "search_attributes": TypedSearchAttributes(
-                [SearchAttributePair(ORDER_ID, order.order_id), SearchAttributePair(ORDER_STYLE, "saga")]
-            ),
+            "search_attributes": attributes_of(order.order_id, "saga"),
         }
 
     async def publish(self, event: Event) -> tuple[tuple[str, ...], bool]:

@@ -21,8 +21,8 @@ _SHOWN_PAYLOAD = 60
 
 _CANCELLATIONS: dict[str, Callable[[Cancellations], str]] = {
     "cancellations accepted, refused": lambda of: f"{of.accepted}, {of.refused}",
-    "cancellation answered": lambda of: _times(of.answered_ms),
-    "cancellation consistent": lambda of: _times(of.consistent_ms),
+    "cancellation answered": lambda of: times_shown(of.answered_ms),
+    "cancellation consistent": lambda of: times_shown(of.consistent_ms),
 }
 
 
@@ -48,7 +48,7 @@ def report(result: Report) -> RenderableType:
         table.add_column(column, justify="right")
 
     def times(name: str, ours: Percentiles | None, theirs: Percentiles | None, ratio: str) -> None:
-        table.add_row(name, _times(ours), _times(theirs), _ratio(result.ratios.get(ratio)))
+        table.add_row(name, times_shown(ours), times_shown(theirs), ratio_shown(result.ratios.get(ratio)))
 
     times("acknowledged", saga.ack_ms, choreography.ack_ms, "ack_ms")
     for service in SERVICES:
@@ -63,7 +63,7 @@ def report(result: Report) -> RenderableType:
         "orders per second",
         _number(saga.orders_per_s),
         _number(choreography.orders_per_s),
-        _ratio(result.ratios.get("orders_per_s")),
+        ratio_shown(result.ratios.get("orders_per_s")),
     )
     table.add_section()
     for name in ("history_events_per_order", "actions_per_order", "retries"):
@@ -209,7 +209,8 @@ def effects(records: Sequence[EffectRecord]) -> RenderableType:
     return table
 
 
-def _times(times: Percentiles | None) -> str:
+def times_shown(times: Percentiles | None) -> str:
+    """The p50 and the p95, in ms."""
     return "-" if times is None else f"{times.p50:,.1f} / {times.p95:,.1f}"
 
 
@@ -222,5 +223,6 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
-def _ratio(ratio: Ratio | None) -> str:
+def ratio_shown(ratio: Ratio | None) -> str:
+    """The median with its interval; nothing where it was not measured."""
     return "" if ratio is None else f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from temporalio.common import SearchAttributeKey
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 ORDER_ID = SearchAttributeKey.for_keyword("OrderId")
 """The order that a workflow is about."""
@@ -15,3 +15,8 @@ PARKED = SearchAttributeKey.for_keyword_list("Parked")
 
 SEARCH_ATTRIBUTES: tuple[SearchAttributeKey[Any], ...] = (ORDER_ID, ORDER_STYLE, PARKED)
 """All that a server must know before the first order."""
+
+
+def attributes_of(order_id: str, style: str) -> TypedSearchAttributes:
+    """What a workflow is started with, to be found by its order and style."""
+    return TypedSearchAttributes([SearchAttributePair(ORDER_ID, order_id), SearchAttributePair(ORDER_STYLE, style)])

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowFailureError
 
@@ -27,6 +28,8 @@ BESIDE = "references"
 """Name of the lab in which the references run, beside that of the styles."""
 
 ONE_ACTIVITY = "one_activity"
+
+Work = TypeVar("Work", Placement, OneStep)
 
 _LOOK_EVERY_S = 5.0
 _LOOK_EVERY_WITH_FAULTS_S = 0.5
@@ -73,19 +76,7 @@ class References:
 
     async def bare_workflow(self, order: Order) -> Timing:
         """The saga's activities under the barest workflow."""
-        placement = self._placement(order)
-
-        async def start() -> list[Awaitable[None]]:
-            run = await self.client.start_workflow(
-                BareWorkflow.run,
-                placement,
-                id=f"bare/{order.order_id}",
-                task_queue=task_queue(REFERENCES, self.lab),
-                task_timeout=WORKFLOW_TASK_TIMEOUT,
-            )
-            return [run.result()]
-
-        return await _timed("saga", order, start)
+        return await self._one_workflow(order, BareWorkflow.run, self._placement(order), f"bare/{order.order_id}")
 
     async def one_activity(self, order: Order) -> Timing:
         """One activity of one service, each service in its turn."""
@@ -93,18 +84,22 @@ class References:
         step = steps[int(order.digest[:8], 16) % len(steps)]
         mine = order.model_copy(update={"order_id": f"{order.order_id}.{ONE_ACTIVITY}"})
         work = OneStep(placement=self._placement(mine), activity=step.activity)
+        return await self._one_workflow(mine, OneActivity.run, work, f"one/{mine.order_id}")
 
+    async def _one_workflow(
+        self, order: Order, workflow: Callable[[Any, Work], Awaitable[None]], work: Work, workflow_id: str
+    ) -> Timing:
         async def start() -> list[Awaitable[None]]:
             run = await self.client.start_workflow(
-                OneActivity.run,
+                workflow,
                 work,
-                id=f"one/{mine.order_id}",
+                id=workflow_id,
                 task_queue=task_queue(REFERENCES, self.lab),
                 task_timeout=WORKFLOW_TASK_TIMEOUT,
             )
             return [run.result()]
 
-        return await _timed("saga", mine, start)
+        return await _timed("saga", order, start)
 
     async def naive_fanout(self, order: Order) -> Timing:
         """A signal-with-start of one workflow for each subscriber of `order.placed`, all at once."""

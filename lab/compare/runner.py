@@ -105,9 +105,6 @@ class Comparing:
 
         Args:
             partial: the run was interrupted.
-
-        Raises:
-            InputError: nothing was measured yet.
         """
         plan, session = self._plan, self._session
         # Interrupted, one style may be an order ahead: what it alone has run tells nothing of how they compare.

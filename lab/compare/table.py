@@ -9,7 +9,6 @@ from rich.text import Text
 from lab import show
 from lab.compare.check import Check
 from lab.compare.comparison import Comparison, Finding
-from lab.report import Percentiles, Ratio
 from orders.model import STYLES
 
 
@@ -46,12 +45,11 @@ def _references(result: Comparison) -> RenderableType:
     for column in ("reference", "end to end", "orders per second"):
         shown.add_column(column, justify="left" if column == "reference" else "right")
     for name, reference in (result.references or {}).items():
-        shown.add_row(name, _times(reference.end_to_end_ms), _number(reference.orders_per_s))
+        shown.add_row(name, show.times_shown(reference.end_to_end_ms), _number(reference.orders_per_s))
     for name, ratio in result.ratios.items():
         if "/" in name:
-            shown.add_row(
-                name, _ratio(ratio) if name.endswith("_ms") else "", "" if name.endswith("_ms") else _ratio(ratio)
-            )
+            told = show.ratio_shown(ratio)
+            shown.add_row(name, *((told, "") if name.endswith("_ms") else ("", told)))
     return shown
 
 
@@ -61,7 +59,9 @@ def _load(result: Comparison) -> RenderableType:
     for style in STYLES:
         shown.add_column(style, justify="right")
     for saga, choreography in zip(*((result.load or {}).get(style, []) for style in STYLES), strict=True):
-        shown.add_row(_number(saga.rate_per_s), _times(saga.end_to_end_ms), _times(choreography.end_to_end_ms))
+        shown.add_row(
+            _number(saga.rate_per_s), show.times_shown(saga.end_to_end_ms), show.times_shown(choreography.end_to_end_ms)
+        )
     return shown
 
 
@@ -74,13 +74,5 @@ def _checks(checks: Sequence[Check]) -> RenderableType:
     return shown
 
 
-def _times(times: Percentiles | None) -> str:
-    return "-" if times is None else f"{times.p50:,.1f} / {times.p95:,.1f}"
-
-
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.1f}"
-
-
-def _ratio(ratio: Ratio) -> str:
-    return f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"

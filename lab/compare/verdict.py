@@ -76,20 +76,22 @@ def _faults(report: Report, blast: Mapping[Style, BlastRadius] | None) -> Iterat
     if blast is not None:
         shares = {style: blast[style].share for style in STYLES}
         away = blast["saga"].service
-        yield Finding(
-            criterion="blast radius",
-            named_in=CRITERIA.get("blast radius"),
-            better=_lower(shares["saga"], shares["choreography"], at_least=0.01),
+        yield _by_figures(
+            "blast radius",
+            shares["saga"],
+            shares["choreography"],
+            at_least=0.01,
             evidence=f"While {away} was away, of what the other services did {shares['saga'] * 100:.1f} % was delayed "
             f"or lost in the saga, and {shares['choreography'] * 100:.1f} % in the choreography.",
         )
     wishes = {style: report.styles[style].cancellations for style in STYLES}
     ours, theirs = wishes["saga"], wishes["choreography"]
     if ours and theirs and ours.answered_ms and theirs.answered_ms:
-        yield Finding(
-            criterion="cancellation",
-            named_in=CRITERIA.get("cancellation"),
-            better=_lower(ours.answered_ms.p50, theirs.answered_ms.p50, at_least=_NEGLIGIBLE * ours.answered_ms.p50),
+        yield _by_figures(
+            "cancellation",
+            ours.answered_ms.p50,
+            theirs.answered_ms.p50,
+            at_least=_NEGLIGIBLE * ours.answered_ms.p50,
             evidence=f"A customer who cancels is answered after {_p50(ours.answered_ms)} in the saga, and after "
             f"{_p50(theirs.answered_ms)} in the choreography (p50); {ours.accepted} of {ours.asked} and "
             f"{theirs.accepted} of {theirs.asked} were in time.",
@@ -99,27 +101,30 @@ def _faults(report: Report, blast: Mapping[Style, BlastRadius] | None) -> Iterat
 def _structure(coupling: Coupling) -> Iterator[Finding]:
     knows = {style: sum(len(_others(m)) for m in coupling.modules if m.style == style) for style in STYLES}
     depends = {style: sum(m.efferent for m in coupling.modules if m.style == style) for style in STYLES}
-    yield Finding(
-        criterion="coupling",
-        named_in=CRITERIA.get("coupling"),
-        better=_lower(knows["saga"], knows["choreography"], at_least=1),
+    yield _by_figures(
+        "coupling",
+        knows["saga"],
+        knows["choreography"],
+        at_least=1,
         evidence=f"Modules name services other than their own {knows['saga']} times in the saga, and "
         f"{knows['choreography']} times in the choreography; counting events that they hear of one another, there are "
         f"{depends['saga']} and {depends['choreography']} dependencies: the saga keeps them in one place.",
     )
     touched = {style: len(coupling.touched_by_a_new_service[style]) for style in STYLES}
-    yield Finding(
-        criterion="a new service",
-        named_in=CRITERIA.get("a new service"),
-        better=_lower(touched["saga"], touched["choreography"], at_least=1),
+    yield _by_figures(
+        "a new service",
+        touched["saga"],
+        touched["choreography"],
+        at_least=1,
         evidence=f"One more service changes {touched['saga']} files in the saga, and {touched['choreography']} in the "
         "choreography.",
     )
     looks = {style: len(coupling.lookups_to_explain_a_stuck_order[style]) for style in STYLES}
-    yield Finding(
-        criterion="visibility",
-        named_in=CRITERIA.get("visibility"),
-        better=_lower(looks["saga"], looks["choreography"], at_least=1),
+    yield _by_figures(
+        "visibility",
+        looks["saga"],
+        looks["choreography"],
+        at_least=1,
         evidence=f"Look-ups until it is known why an order is stuck: {looks['saga']} in the saga, "
         f"{looks['choreography']} in the choreography.",
     )
@@ -151,6 +156,16 @@ def _flips(report: Report) -> Iterator[str]:
 def _others(module: Module) -> list[str]:
     """Services that a module names and that it does not belong to."""
     return [service for service in module.services if service not in module.module]
+
+
+def _by_figures(criterion: str, saga: float, choreography: float, *, at_least: float, evidence: str) -> Finding:
+    """A finding from one figure of each style, of which the lower is the better."""
+    return Finding(
+        criterion=criterion,
+        named_in=CRITERIA.get(criterion),
+        better=_lower(saga, choreography, at_least=at_least),
+        evidence=evidence,
+    )
 
 
 def _lower(saga: float, choreography: float, *, at_least: float) -> Style | None:
