@@ -2,6 +2,7 @@
 
 import contextlib
 import queue
+import select
 import smtplib
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
@@ -46,11 +47,7 @@ class Mailer:
             MailRefusedError: refused for good (an SMTP reply of 5xx).
             OSError: the server can't be reached or refused for now; to be tried again.
         """
-        try:
-            server = self._idle.get_nowait()
-            server.noop()
-        except (queue.Empty, smtplib.SMTPException, OSError):  # none open, or the server has closed it meanwhile
-            server = self._connect()
+        server = self._open_connection() or self._connect()
         try:
             server.send_message(mail)
         except smtplib.SMTPRecipientsRefused as error:
@@ -70,6 +67,17 @@ class Mailer:
         while not self._idle.empty():
             with contextlib.suppress(queue.Empty, smtplib.SMTPException, OSError):
                 self._idle.get_nowait().quit()
+
+    def _open_connection(self) -> smtplib.SMTP | None:
+        """One that the server has not closed meanwhile, if there is one."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                server = self._idle.get_nowait()
+                # Between two mails a server has nothing to say but that it leaves. Asking it would be a round trip.
+                if server.sock is not None and not select.select([server.sock], [], [], 0)[0]:
+                    return server
+                server.close()
+        return None
 
     def _connect(self) -> smtplib.SMTP:
         parts = urlsplit(self._url)

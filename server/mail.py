@@ -6,6 +6,7 @@ server of the real world does not do so.
 
 import argparse
 import hashlib
+import logging
 import os
 import signal
 import smtplib
@@ -28,6 +29,9 @@ from runtime.leave import leave
 from runtime.logs import configure_logs
 from runtime.settings import Settings
 from server.ports import LOOPBACK, free_port
+
+# aiosmtpd tells each line of each conversation, addresses included, which also costs as much as keeping the mail.
+logging.getLogger("mail.log").setLevel(logging.WARNING)
 
 _READY_S = 10.0
 _CALL_S = 2.0
