@@ -225,6 +225,12 @@ def compare_styles(
     cancel_share: CancelShare = None,
     seed: Seed = 7,
     untuned: Annotated[bool, typer.Option("--untuned", help="Run the server with its default settings.")] = False,
+    scaling: Annotated[
+        bool,
+        typer.Option(
+            "--scaling", help="Also: 4 to 32 subscribers, 2,000 orders, default server settings; takes minutes."
+        ),
+    ] = False,
     check: Annotated[
         Path | None,
         typer.Option(metavar="BASELINE.json", help="Exit 1 if this result was better."),
@@ -241,6 +247,8 @@ def compare_styles(
         raise InputError("--rate and --concurrency are two different loads: give one of them")
     if concurrency is not None:
         _at_least_one("--concurrency", concurrency)
+    if scaling and untuned:
+        raise InputError("--scaling compares with default settings, which --untuned is: give one of them")
     if rate is not None and not 0 < rate < math.inf:
         raise InputError(f"--rate must be more than 0 orders a second, not {rate}")
     plan = ComparePlan.now(
@@ -250,6 +258,7 @@ def compare_styles(
         profile=profile,
         concurrency=concurrency,
         rate_per_s=rate,
+        scaling=scaling,
     )
     baseline = None if check is None else read_baseline(check, plan)
     outputs = Outputs(json=json, html=html, markdown=markdown, junit=junit, baseline=baseline)

@@ -51,6 +51,31 @@ class BlastRadius(BaseModel):
     """(delayed + lost) / expected."""
 
 
+class Growth(BaseModel):
+    """The workers before and after many orders."""
+
+    orders_before: int
+    """In each style."""
+    orders_after: int
+    memory_before_mib: dict[str, float]
+    """Process to the memory that it shares with no other (unique set size); only of those that were started here."""
+    memory_after_mib: dict[str, float]
+
+
+class FanOut(BaseModel):
+    """The choreography with so many equal subscribers of `order.placed`."""
+
+    subscribers: int
+    end_to_end_ms: Percentiles | None
+    """One order at a time."""
+    ms_per_subscriber: Percentiles | None
+    """The same, divided by the number of subscribers."""
+    deliveries_per_s: float
+    """With many orders in flight: orders a second, times subscribers."""
+    actions_per_order: float
+    history_events_per_order: float
+
+
 class Module(BaseModel):
     """What one module of the code knows and who knows it (Martin 1994: I = Ce / (Ce + Ca))."""
 
@@ -144,6 +169,10 @@ class Comparison(Report):
     """Null without faults."""
     consistent_ms: dict[Style, Percentiles | None] | None = None
     """With faults: from the call until all of an order was done or compensated."""
+    fan_out: list[FanOut] | None = None
+    """By the number of subscribers, fewest first; null without `--scaling`."""
+    growth: Growth | None = None
+    """Null without `--scaling`; how the latency grew is among the ratios, as `saga/earlier.end_to_end_ms`."""
     eventbridge_usd_per_million_orders: dict[Style, float | None]
     """What the events would cost on Amazon EventBridge instead: another line, not a sum."""
     coupling: Coupling

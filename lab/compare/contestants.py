@@ -99,7 +99,7 @@ class References:
             )
             return [run.result()]
 
-        return await _timed("saga", order, start)
+        return await timed("saga", order, start)
 
     async def naive_fanout(self, order: Order) -> Timing:
         """A signal-with-start of one workflow for each subscriber of `order.placed`, all at once."""
@@ -110,7 +110,7 @@ class References:
                 *(self._subscriber(order, routed, number) for number in range(len(routed.recipients)))
             )
 
-        return await _timed("choreography", order, start)
+        return await timed("choreography", order, start)
 
     async def _subscriber(self, order: Order, routed: RoutedEvent, number: int) -> Awaitable[None]:
         recipient = routed.recipients[number]
@@ -129,7 +129,14 @@ class References:
         return Placement(style="saga", order=order, lab=self.lab, dice=self.dice)
 
 
-async def _timed(style: Style, order: Order, start: Callable[[], Awaitable[Sequence[Awaitable[None]]]]) -> Timing:
+async def timed(style: Style, order: Order, start: Callable[[], Awaitable[Sequence[Awaitable[object]]]]) -> Timing:
+    """Start workflows for an order, and wait for all of them; the call ends when all are started.
+
+    Args:
+        style: that the order is listed under.
+        order: what they are about.
+        start: starts them, and answers what to wait for.
+    """
     called_us, called = time.time_ns() // 1_000, time.perf_counter()
     ends = await start()
     acknowledged = time.perf_counter()

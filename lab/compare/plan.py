@@ -27,6 +27,8 @@ class ComparePlan:
     """Orders in flight in the closed loop; None where the load is an open loop."""
     rate_per_s: float | None
     """Orders a second of the open loop, at its highest."""
+    scaling: bool = False
+    """Also: 4 to 32 subscribers, 2,000 orders, and a server with its default settings."""
 
     @classmethod
     def now(  # noqa: PLR0913 - the options of the command
@@ -38,11 +40,12 @@ class ComparePlan:
         profile: str | None = None,
         concurrency: int | None = None,
         rate_per_s: float | None = None,
+        scaling: bool = False,
     ) -> "ComparePlan":
         """A plan labelled with the time; a closed loop unless a rate is given."""
         label = datetime.now(UTC).strftime("m%m%d-%H%M%S")
         flight = None if rate_per_s is not None else concurrency or CONCURRENCY
-        return cls(orders, seed, label, faults, profile, flight, rate_per_s)
+        return cls(orders, seed, label, faults, profile, flight, rate_per_s, scaling)
 
     @property
     def alone(self) -> int:

@@ -13,12 +13,14 @@ from typing import Literal
 import psutil
 
 from lab.compare.blast import AWAY, blast_radius
-from lab.compare.comparison import BlastRadius, Comparison, LoadPoint, Machine, Timeline
+from lab.compare.comparison import BlastRadius, Comparison, FanOut, Growth, LoadPoint, Machine, Timeline
 from lab.compare.contestants import BESIDE, ONE_ACTIVITY, References, styles
 from lab.compare.costs import eventbridge_usd_per_million_orders
 from lab.compare.coupling import LOOKUPS_NOTE, coupling
+from lab.compare.fan_out import ALONE, COUNTS, CROWD, fan_out
 from lab.compare.measuring import OnOrder, Results, closed_loop, one_at_a_time, open_loop
 from lab.compare.plan import ComparePlan
+from lab.compare.scaling import GROWN_TO, PROBES, against_untuned, growth
 from lab.compare.timelines import timeline
 from lab.compare.verdict import verdict
 from lab.demo import report_on, warm_up_lab
@@ -39,6 +41,7 @@ from stores.ledger import EffectRecord
 
 _WARM_UP = 6
 _BLAST_ORDERS = 40
+_UNTUNED_ORDERS = 30
 _PACKAGES = ("orderlab", "temporalio", "pydantic", "sqlalchemy")
 
 NOT_COMPARABLE = (
@@ -65,6 +68,9 @@ class Comparing:
         self._has_references = settings.keeps_all_under_data
         self._references = References(session.client, lab_beside(session.lab, BESIDE), plan.as_demo.dice)
         self._blast: dict[Style, BlastRadius] | None = None
+        self._fan_out: list[FanOut] | None = None
+        self._growth: Growth | None = None
+        self._scaling_ratios: dict[str, Ratio] = {}
         self.results = Results()
 
     async def measure(self, children: Sequence[Child], on_order: OnOrder) -> None:
@@ -87,6 +93,18 @@ class Comparing:
         if plan.faults is not None and away is not None:
             orders = self._book.take(_BLAST_ORDERS, plan.seed, f"away-{plan.label}")
             self._blast = await blast_radius(session, self._settings, away, orders)
+        if plan.scaling:
+            await self._scale(children, on_order)
+
+    async def _scale(self, children: Sequence[Child], on_order: OnOrder) -> None:
+        """More subscribers, more orders, and other settings of the server."""
+        plan, session = self._plan, self._session
+        self._fan_out, self._scaling_ratios = await fan_out(session, self._settings, self._book, plan, on_order)
+        self._growth, grown = await growth(session, self._book, plan, children, on_order)
+        self._scaling_ratios |= grown
+        self._scaling_ratios |= await against_untuned(
+            session, self._settings, self._book, plan, probes=_UNTUNED_ORDERS, on_order=on_order
+        )
 
     @property
     def has_results(self) -> bool:
@@ -98,7 +116,12 @@ class Comparing:
         """Orders to run, counted once for each contestant that runs them."""
         plan = self._plan
         alone, crowd = (5, 4) if self._has_references else (2, 2)
-        return plan.alone * alone + (plan.orders - plan.alone) * (crowd if plan.rate_per_s is None else 2)
+        scaling = (
+            2 * (PROBES + max(PROBES, GROWN_TO - plan.orders)) + 4 * _UNTUNED_ORDERS + len(COUNTS) * (ALONE + CROWD)
+            if plan.scaling
+            else 0
+        )
+        return plan.alone * alone + (plan.orders - plan.alone) * (crowd if plan.rate_per_s is None else 2) + scaling
 
     async def report(self, *, partial: bool) -> Comparison:
         """What was measured so far.
@@ -118,7 +141,7 @@ class Comparing:
         )
         report = await report_on(session, self._settings, plan.as_demo, orders, measured)
         effects = await asyncio.to_thread(all_effects, self._settings)
-        report = report.model_copy(update=await self._against_references(report.ratios))
+        report = report.model_copy(update=await self._against_references(report.ratios | self._scaling_ratios, effects))
         known = coupling()
         return Comparison(
             **dict(report),
@@ -130,6 +153,8 @@ class Comparing:
             samples_ms={style: samples_ms(style, results.alone[style], effects) for style in STYLES},
             load=load_of(results, effects) or None,
             blast=self._blast,
+            fan_out=self._fan_out,
+            growth=self._growth,
             consistent_ms=await self._consistent_ms() if plan.faults is not None else None,
             eventbridge_usd_per_million_orders={
                 "saga": None,
@@ -141,10 +166,10 @@ class Comparing:
             not_comparable=list(NOT_COMPARABLE if self._has_references else (*NOT_COMPARABLE, _NO_REFERENCES)),
         )
 
-    async def _against_references(self, ratios: dict[str, Ratio]) -> dict[str, object]:
+    async def _against_references(self, ratios: dict[str, Ratio], done: Sequence[EffectRecord]) -> dict[str, object]:
         """The references, and the ratios of the styles to them."""
         if not self._has_references:
-            return {}
+            return {"ratios": ratios}
         results, seed = self.results, self._plan.seed
         effects = await asyncio.to_thread(all_effects, self._settings.beside(BESIDE))
         references = {
@@ -156,6 +181,8 @@ class Comparing:
             **rate_ratio("saga", "bare_workflow", results, seed),
             **rate_ratio("choreography", "bare_workflow", results, seed),
             **rate_ratio("choreography", "naive_fanout", results, seed),
+            **reaction_ratios("saga", results, done, seed),
+            **reaction_ratios("choreography", results, done, seed),
         }
         return {"references": references, "ratios": ratios | found}
 
@@ -248,6 +275,24 @@ def end_to_end_ratio(ours: str, theirs: str, results: Results, seed: int) -> dic
     ]
     ratio = ratio_of_pairs([one for one, _ in pairs], [one for _, one in pairs], seed)
     return {} if ratio is None else {f"{ours}/{theirs}.end_to_end_ms": ratio}
+
+
+def reaction_ratios(style: Style, results: Results, effects: Sequence[EffectRecord], seed: int) -> dict[str, Ratio]:
+    """How long each service takes to react, against one activity in a workflow of its own, order by order."""
+    other = {timing.placed.order_id: timing for timing in results.alone[ONE_ACTIVITY] if timing.state is not None}
+    timings = [timing for timing in results.alone[style] if timing.asked is None]
+    reactions = reactions_ms(style, timings, effects)
+    found = {}
+    for service in SERVICES:
+        pairs = [
+            (ms, other[f"{order}.{ONE_ACTIVITY}"].end_to_end_ms)
+            for (name, order), ms in reactions.items()
+            if name == service.name and f"{order}.{ONE_ACTIVITY}" in other
+        ]
+        ratio = ratio_of_pairs([one for one, _ in pairs], [one for _, one in pairs], seed)
+        if ratio is not None:
+            found[f"{style}/{ONE_ACTIVITY}.reaction_ms.{service.name}"] = ratio
+    return found
 
 
 def rate_ratio(ours: str, theirs: str, results: Results, seed: int) -> dict[str, Ratio]:

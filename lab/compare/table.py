@@ -8,7 +8,7 @@ from rich.text import Text
 
 from lab import show
 from lab.compare.check import Check
-from lab.compare.comparison import Comparison, Finding
+from lab.compare.comparison import Comparison, FanOut, Finding, Growth
 from orders.model import STYLES
 
 
@@ -27,6 +27,10 @@ def table(result: Comparison, checks: Sequence[Check]) -> RenderableType:
         parts.append(_references(result))
     if result.load:
         parts.append(_load(result))
+    if result.fan_out:
+        parts.append(_fan_out(result.fan_out))
+    if result.growth:
+        parts.append(_growth(result.growth))
     parts += [Text(f"What would flip it: {flip}", style="dim") for flip in result.verdict.flips]
     if checks:
         parts.append(_checks(checks))
@@ -49,7 +53,7 @@ def _references(result: Comparison) -> RenderableType:
     for name, ratio in result.ratios.items():
         if "/" in name:
             told = show.ratio_shown(ratio)
-            shown.add_row(name, *((told, "") if name.endswith("_ms") else ("", told)))
+            shown.add_row(name, *((told, "") if "_ms" in name else ("", told)))
     return shown
 
 
@@ -62,6 +66,31 @@ def _load(result: Comparison) -> RenderableType:
         shown.add_row(
             _number(saga.rate_per_s), show.times_shown(saga.end_to_end_ms), show.times_shown(choreography.end_to_end_ms)
         )
+    return shown
+
+
+def _fan_out(figures: Sequence[FanOut]) -> RenderableType:
+    shown = Table(title="Choreography with more subscribers; times in ms, p50 / p95", title_justify="left")
+    for column in ("subscribers", "end to end", "per subscriber", "deliveries per second", "actions per order"):
+        shown.add_column(column, justify="right")
+    for one in figures:
+        shown.add_row(
+            str(one.subscribers),
+            show.times_shown(one.end_to_end_ms),
+            show.times_shown(one.ms_per_subscriber),
+            _number(one.deliveries_per_s),
+            _number(one.actions_per_order),
+        )
+    return shown
+
+
+def _growth(growth: Growth) -> RenderableType:
+    shown = Table(title="Memory of the workers in MiB", title_justify="left")
+    shown.add_column("process")
+    for orders in (growth.orders_before, growth.orders_after):
+        shown.add_column(f"after {orders:,} orders", justify="right")
+    for process, mib in growth.memory_after_mib.items():
+        shown.add_row(process, _number(growth.memory_before_mib.get(process)), _number(mib))
     return shown
 
 

@@ -9,7 +9,9 @@ from lab.audit import AuditReport, Violation
 from lab.compare.comparison import (
     Comparison,
     Coupling,
+    FanOut,
     Finding,
+    Growth,
     Machine,
     Module,
     Timeline,
@@ -51,6 +53,23 @@ def comparison(**changes: Any) -> Comparison:  # noqa: ANN401 - fields of a Comp
         "server": ServerReport(version="1.29.1", tuned=True, database="SQLite file, write-ahead log"),
         "styles": {"saga": saga(samples["saga"]), "choreography": choreography(samples["choreography"])},
         "references": references(),
+        "fan_out": [
+            FanOut(
+                subscribers=count,
+                end_to_end_ms=Percentiles.of([30.0, 7.5 * count]),
+                ms_per_subscriber=Percentiles.of([7.5, 30.0 / count]),
+                deliveries_per_s=120.5,
+                actions_per_order=count + 1,
+                history_events_per_order=5 * count + 4,
+            )
+            for count in (4, 32)
+        ],
+        "growth": Growth(
+            orders_before=160,
+            orders_after=2_000,
+            memory_before_mib={"shipping": 41.5, "bus": 50.25},
+            memory_after_mib={"shipping": 42.25, "bus": 51.5},
+        ),
         "ratios": {
             "ack_ms": ratio(1.04, 0.97, 1.21),
             **{f"reaction_ms.{name}": ratio(1.06, 0.92, 1.22) for name in SERVICES[:3]},

@@ -1,0 +1,115 @@
+"""What changes as orders add up, and what the server's settings are worth."""
+
+from collections.abc import Sequence
+
+import psutil
+
+from lab.compare.comparison import Growth
+from lab.compare.contestants import Contestant, styles
+from lab.compare.measuring import OnOrder, Results, closed_loop, one_at_a_time
+from lab.compare.plan import ComparePlan
+from lab.demo import warm_up_lab
+from lab.paired import ratio_of_pairs
+from lab.placing import Placer
+from lab.processes import Child
+from lab.report import Ratio
+from lab.running import whole_lab
+from orders.loader import OrderBook
+from orders.model import STYLES
+from runtime.settings import Settings
+from server.session import Session
+
+GROWN_TO = 2_000
+"""Orders in each style at the second look."""
+
+PROBES = 60
+"""Orders per style of each look at the latency."""
+
+_EARLIER, _UNTUNED = "earlier", "untuned"
+_MIB = 2**20
+
+
+async def growth(
+    session: Session, book: OrderBook, plan: ComparePlan, children: Sequence[Child], on_order: OnOrder
+) -> tuple[Growth, dict[str, Ratio]]:
+    """Look at latency and memory, let orders through until there are 2,000, and look again.
+
+    The same orders are probed both times, so each pair is one order; but the two looks are minutes apart, so a machine
+    that has slowed down meanwhile shows here, too. No dice are thrown.
+
+    Args:
+        session: the Temporal server.
+        book: orders to draw from.
+        plan: what was run before.
+        children: the workers' processes; those that run elsewhere can't be looked into.
+        on_order: is told of each order's end.
+
+    Returns:
+        The memory, and the ratios later / earlier of the end-to-end times.
+    """
+    contestants = styles(session.client, Placer(session.client, session.lab))
+    later, earlier = Results(), Results()
+    await one_at_a_time(contestants, book.take(PROBES, plan.seed, f"{_EARLIER}-{plan.label}"), earlier, on_order)
+    before_mib = _memory_mib(children)
+    more = book.take(max(0, GROWN_TO - plan.orders - PROBES), plan.seed, f"more-{plan.label}")
+    await closed_loop(contestants, more, plan, Results(), on_order)
+    await one_at_a_time(contestants, book.take(PROBES, plan.seed, f"later-{plan.label}"), later, on_order)
+    found = Growth(
+        orders_before=plan.orders + PROBES,
+        orders_after=plan.orders + PROBES + len(more),
+        memory_before_mib=before_mib,
+        memory_after_mib=_memory_mib(children),
+    )
+    pairs = {f"{style}/{_EARLIER}.end_to_end_ms": _ratio(later, style, earlier, style, plan.seed) for style in STYLES}
+    return found, _known(pairs)
+
+
+async def against_untuned(  # noqa: PLR0913 - two labs, and what to run in them
+    session: Session, settings: Settings, book: OrderBook, plan: ComparePlan, *, probes: int, on_order: OnOrder
+) -> dict[str, Ratio]:
+    """Run the same orders, one at a time and in turn, here and on a server with its default settings.
+
+    Args:
+        session: the tuned server.
+        settings: the other server gets a directory in its data directory.
+        book: orders to draw from.
+        plan: seed and label.
+        probes: how many orders.
+        on_order: is told of each order's end.
+
+    Returns:
+        The ratios tuned / untuned of the end-to-end times.
+    """
+    orders = book.take(probes, plan.seed, f"{_UNTUNED}-{plan.label}")
+    async with whole_lab(settings.beside(_UNTUNED), tuned=False) as (other, _):
+        await warm_up_lab(other, book, plan.as_demo)
+        theirs = [
+            Contestant(f"{_UNTUNED}-{one.name}", one.run)
+            for one in styles(other.client, Placer(other.client, other.lab))
+        ]
+        results = Results()
+        ours = styles(session.client, Placer(session.client, session.lab))
+        await one_at_a_time([*ours, *theirs], orders, results, on_order)
+    return _known(
+        {
+            f"{style}/{_UNTUNED}.end_to_end_ms": _ratio(results, style, results, f"{_UNTUNED}-{style}", plan.seed)
+            for style in STYLES
+        }
+    )
+
+
+def _memory_mib(children: Sequence[Child]) -> dict[str, float]:
+    """What is each process's own (unique set size): they are forked, and share what they have imported."""
+    return {child.name: round(psutil.Process(child.pid).memory_full_info().uss / _MIB, 1) for child in children}
+
+
+def _ratio(ours: Results, our_name: str, theirs: Results, their_name: str, seed: int) -> Ratio | None:
+    return ratio_of_pairs(
+        [timing.end_to_end_ms for timing in ours.alone[our_name]],
+        [timing.end_to_end_ms for timing in theirs.alone[their_name]],
+        seed,
+    )
+
+
+def _known(ratios: dict[str, Ratio | None]) -> dict[str, Ratio]:
+    return {name: ratio for name, ratio in ratios.items() if ratio is not None}
