@@ -32,9 +32,9 @@ TUNING = (
     "history.transferProcessorMaxPollRPS=5000",
     "history.timerProcessorMaxPollRPS=5000",
     "history.outboundProcessorMaxPollRPS=5000",
-    # This queue keeps the list of workflows, and nobody waits for it. A workflow that has ended when its start comes up
-    # here is written once instead of three times (start, build id, end): a tenth of the server's work for an order.
-    "history.visibilityProcessorMaxPollRPS=5",
+    # This queue keeps the list of workflows, and no order waits for it. A workflow that has ended when its start comes
+    # up here is written once instead of three times (start, build id, end): a tenth of the server's work for an order.
+    "history.visibilityProcessorMaxPollRPS=20",
 )
 PRAGMAS = ("journal_mode=wal", "synchronous=normal", "cache_size=-65536", "mmap_size=268435456", "temp_store=memory")
 """SQLite on a file nearly as fast as in memory; a killed process still loses nothing, only a power cut could."""

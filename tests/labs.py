@@ -116,6 +116,17 @@ async def until(holds: Callable[[], bool], *, within_s: float = 30) -> None:
             await asyncio.sleep(0.02)
 
 
+async def until_listed(client: Client, workflow_id: str, *, within_s: float = 30) -> None:
+    """Wait until the list of workflows tells of the latest run what is true of it: it follows a moment later."""
+    async with asyncio.timeout(within_s):
+        while True:
+            run = await client.get_workflow_handle(workflow_id).describe()
+            query = f"WorkflowId = '{workflow_id}'"
+            if (run.run_id, run.status) in {(one.run_id, one.status) async for one in client.list_workflows(query)}:
+                return
+            await asyncio.sleep(0.02)
+
+
 @contextlib.asynccontextmanager
 async def open_lab(
     client: Client,

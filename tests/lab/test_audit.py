@@ -45,7 +45,7 @@ from runtime.errors import OrderlabError
 from runtime.settings import PROJECT, Settings
 from services.order_placed import SERVICES
 from services.service import task_queue
-from tests.labs import Lab, Labs, failing, holding, until
+from tests.labs import Lab, Labs, failing, holding, until, until_listed
 from tests.record_histories import HISTORIES
 
 
@@ -1040,6 +1040,7 @@ async def test_a_saga_that_temporal_cancelled_need_not_end_as_the_choreography_d
         async with hosting(lab.client, ["saga"], lab.settings, lab.name):
             await ended(lab, order, "saga")
         await lab.run(order, "choreography")
+        await until_listed(lab.client, workflow_id("saga", order.order_id))  # it left no effect to find it by
         report = await audit(lab.client, lab.settings, lab.name)
 
     assert report == AuditReport(checked=2, violations=[])

@@ -19,7 +19,7 @@ from lab.status import OrderStatus, end_of, status_of
 from orders.cancelling import BY_THE_CUSTOMER, CancelDecision
 from orders.model import STYLES, Order, Style
 from runtime.errors import InputError, OrderlabError
-from tests.labs import Lab, Labs, failing, holding, until
+from tests.labs import Lab, Labs, failing, holding, until, until_listed
 
 BOTH = pytest.mark.parametrize("style", STYLES)
 
@@ -267,6 +267,7 @@ async def test_an_order_with_something_parked_is_cancelled_and_what_was_parked_i
         before = await lab.run(order, style)
         answer = await canceller(lab).cancel(order.order_id, style)
         status = await ended(lab, order, style)
+        await until_listed(lab.client, workflow_id(style, order.order_id))
         # the bus keeps what is parked until somebody redrives it, the saga has no more use for it
         letters = await parked(lab.client, lab.name)
         outcomes = [(await redrive(lab.client, letter, 10)).outcome for letter in letters]
