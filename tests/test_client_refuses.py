@@ -102,6 +102,7 @@ COMMANDS: list[tuple[list[str], str]] = [
     (["compare", "--orders", "0"], "--orders"),
     (["compare", "--rate", "5", "--concurrency", "5"], "--rate and --concurrency"),
     (["compare", "--rate", "0"], "--rate"),
+    (["compare", "--scaling", "--untuned"], "--scaling"),
     (["compare", "--rate", "inf"], "--rate"),
     (["compare", "--rate", "nan"], "--rate"),
     (["compare", "--concurrency", "0"], "--concurrency"),

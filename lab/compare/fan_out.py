@@ -1,7 +1,7 @@
 """What one more subscriber costs the choreography."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 from events.bus import bus_id
 from events.edge import order_placed
@@ -33,10 +33,18 @@ ALONE, CROWD = 20, 40
 _BESIDE = "listeners"
 
 
-async def fan_out(
-    session: Session, settings: Settings, book: OrderBook, plan: ComparePlan, on_order: OnOrder
+async def fan_out(  # noqa: PLR0913 - where, and what to run
+    session: Session,
+    settings: Settings,
+    book: OrderBook,
+    plan: ComparePlan,
+    on_order: OnOrder,
+    *,
+    counts: Sequence[int] = COUNTS,
+    alone: int = ALONE,
+    crowd: int = CROWD,
 ) -> tuple[list[FanOut], dict[str, Ratio]]:
-    """Publish orders to 4, 8, 16 and 32 subscribers in turn.
+    """Publish orders to few and to many subscribers in turn.
 
     Each subscriber is a copy of analytics, with a process, a task queue and a database of its own, so all of them cost
     the same. They and a bus of their own make a lab beside.
@@ -47,12 +55,15 @@ async def fan_out(
         book: orders to draw from.
         plan: seed, label and concurrency.
         on_order: is told of each order's end.
+        counts: of subscribers, fewest first.
+        alone: orders for each count, one at a time.
+        crowd: orders for each count, many in flight.
 
     Returns:
-        The figures, and the ratio of the time per subscriber: 32 of them / 4 of them.
+        The figures, and the ratio of the time per subscriber: most of them / fewest of them.
     """
     lab = lab_beside(session.lab, _BESIDE)
-    listeners = [Service(f"listener-{number:02}", ANALYTICS.attempts) for number in range(1, COUNTS[-1] + 1)]
+    listeners = [Service(f"listener-{number:02}", ANALYTICS.attempts) for number in range(1, counts[-1] + 1)]
 
     def contestant(count: int) -> Contestant:
         subscriptions = [one.handles(ON_ORDER_PLACED, {"type": ["order.placed"]}, lab=lab) for one in listeners[:count]]
@@ -71,17 +82,17 @@ async def fan_out(
 
         return Contestant(_name(count), run)
 
-    contestants = [contestant(count) for count in COUNTS]
+    contestants = [contestant(count) for count in counts]
     workers = (*(one.name for one in listeners), "bus")
     async with lab_processes(session, settings, announce, workers, beside=_BESIDE):
         for order in book.take(2, plan.seed, f"fan-warm-up-{plan.label}"):
             await asyncio.gather(*(one.run(order) for one in contestants))
-        orders = book.take(ALONE + CROWD, plan.seed, f"fan-{plan.label}")
+        orders = book.take(alone + crowd, plan.seed, f"fan-{plan.label}")
         results = Results()
-        await one_at_a_time(contestants, orders[:ALONE], results, on_order)
-        await closed_loop(contestants, orders[ALONE:], plan, results, on_order)
-    figures = [await _figures(session, count, results) for count in COUNTS]
-    few, many = COUNTS[0], COUNTS[-1]
+        await one_at_a_time(contestants, orders[:alone], results, on_order)
+        await closed_loop(contestants, orders[alone:], plan, results, on_order)
+    figures = [await _figures(session, count, results) for count in counts]
+    few, many = counts[0], counts[-1]
     ratio = ratio_of_pairs(_per_subscriber_ms(many, results), _per_subscriber_ms(few, results), plan.seed)
     return figures, {} if ratio is None else {f"{_name(many)}/{_name(few)}.ms_per_subscriber": ratio}
 

@@ -29,10 +29,17 @@ _EARLIER, _UNTUNED = "earlier", "untuned"
 _MIB = 2**20
 
 
-async def growth(
-    session: Session, book: OrderBook, plan: ComparePlan, children: Sequence[Child], on_order: OnOrder
+async def growth(  # noqa: PLR0913 - where, and what to run
+    session: Session,
+    book: OrderBook,
+    plan: ComparePlan,
+    children: Sequence[Child],
+    on_order: OnOrder,
+    *,
+    grown_to: int = GROWN_TO,
+    probes: int = PROBES,
 ) -> tuple[Growth, dict[str, Ratio]]:
-    """Look at latency and memory, let orders through until there are 2,000, and look again.
+    """Look at latency and memory, let many orders through, and look again.
 
     The same orders are probed both times, so each pair is one order; but the two looks are minutes apart, so a machine
     that has slowed down meanwhile shows here, too. No dice are thrown.
@@ -43,20 +50,22 @@ async def growth(
         plan: what was run before.
         children: the workers' processes; those that run elsewhere can't be looked into.
         on_order: is told of each order's end.
+        grown_to: orders in each style before the second look.
+        probes: orders of each look.
 
     Returns:
         The memory, and the ratios later / earlier of the end-to-end times.
     """
     contestants = styles(session.client, Placer(session.client, session.lab))
     later, earlier = Results(), Results()
-    await one_at_a_time(contestants, book.take(PROBES, plan.seed, f"{_EARLIER}-{plan.label}"), earlier, on_order)
+    await one_at_a_time(contestants, book.take(probes, plan.seed, f"{_EARLIER}-{plan.label}"), earlier, on_order)
     before_mib = _memory_mib(children)
-    more = book.take(max(0, GROWN_TO - plan.orders - PROBES), plan.seed, f"more-{plan.label}")
+    more = book.take(max(0, grown_to - plan.orders - probes), plan.seed, f"more-{plan.label}")
     await closed_loop(contestants, more, plan, Results(), on_order)
-    await one_at_a_time(contestants, book.take(PROBES, plan.seed, f"later-{plan.label}"), later, on_order)
+    await one_at_a_time(contestants, book.take(probes, plan.seed, f"later-{plan.label}"), later, on_order)
     found = Growth(
-        orders_before=plan.orders + PROBES,
-        orders_after=plan.orders + PROBES + len(more),
+        orders_before=plan.orders + probes,
+        orders_after=plan.orders + probes + len(more),
         memory_before_mib=before_mib,
         memory_after_mib=_memory_mib(children),
     )
