@@ -58,7 +58,7 @@ class Growth(BaseModel):
     """In each style."""
     orders_after: int
     memory_before_mib: dict[str, float]
-    """Process to the memory that it shares with no other (unique set size); only of those that were started here."""
+    """Process to its resident set size; only of those that were started here."""
     memory_after_mib: dict[str, float]
 
 

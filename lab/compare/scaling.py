@@ -1,5 +1,7 @@
 """What changes as orders add up, and what the server's settings are worth."""
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import psutil
@@ -27,6 +29,9 @@ PROBES = 60
 
 _EARLIER, _UNTUNED = "earlier", "untuned"
 _MIB = 2**20
+_QUIET_PERCENT = 8
+_LOOK_S = 1.0
+_PATIENCE_S = 60
 
 
 async def growth(  # noqa: PLR0913 - where, and what to run
@@ -41,8 +46,9 @@ async def growth(  # noqa: PLR0913 - where, and what to run
 ) -> tuple[Growth, dict[str, Ratio]]:
     """Look at latency and memory, let many orders through, and look again.
 
-    The same orders are probed both times, so each pair is one order; but the two looks are minutes apart, so a machine
-    that has slowed down meanwhile shows here, too. No dice are thrown.
+    The same orders are probed both times, so each pair is one order; but the two looks are a minute apart, so a machine
+    that has slowed down meanwhile shows here, too. Each look waits until the server has nothing more to do for what
+    went before: for some 20 s after a burst it goes through the timeouts of what has long ended. No dice are thrown.
 
     Args:
         session: the Temporal server.
@@ -58,10 +64,12 @@ async def growth(  # noqa: PLR0913 - where, and what to run
     """
     contestants = styles(session.client, Placer(session.client, session.lab))
     later, earlier = Results(), Results()
+    await _quiet(session)
     await one_at_a_time(contestants, book.take(probes, plan.seed, f"{_EARLIER}-{plan.label}"), earlier, on_order)
     before_mib = _memory_mib(children)
     more = book.take(max(0, grown_to - plan.orders - probes), plan.seed, f"more-{plan.label}")
     await closed_loop(contestants, more, plan, Results(), on_order)
+    await _quiet(session)
     await one_at_a_time(contestants, book.take(probes, plan.seed, f"later-{plan.label}"), later, on_order)
     found = Growth(
         orders_before=plan.orders + probes,
@@ -108,8 +116,26 @@ async def against_untuned(  # noqa: PLR0913 - two labs, and what to run in them
 
 
 def _memory_mib(children: Sequence[Child]) -> dict[str, float]:
-    """What is each process's own (unique set size): they are forked, and share what they have imported."""
-    return {child.name: round(psutil.Process(child.pid).memory_full_info().uss / _MIB, 1) for child in children}
+    """The resident set size of each process, with what it shares with the others.
+
+    What is a process's own would grow without any need for memory: they are forked, and a page stops being shared when
+    the garbage collector first looks at it.
+    """
+    return {child.name: round(psutil.Process(child.pid).memory_info().rss / _MIB, 1) for child in children}
+
+
+async def _quiet(session: Session) -> None:
+    """Wait until our server is idle; no longer than a minute, and not for a server that is not ours."""
+    if session.server is None:
+        return
+    process = psutil.Process(session.server.pid)
+    process.cpu_percent()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_S):
+            while True:
+                await asyncio.sleep(_LOOK_S)
+                if process.cpu_percent() < _QUIET_PERCENT:
+                    return
 
 
 def _ratio(ours: Results, our_name: str, theirs: Results, their_name: str, seed: int) -> Ratio | None:
