@@ -97,14 +97,15 @@ class Comparing:
             await self._scale(children, on_order)
 
     async def _scale(self, children: Sequence[Child], on_order: OnOrder) -> None:
-        """More subscribers, more orders, and other settings of the server."""
+        """Other settings of the server, more orders, and more subscribers."""
         plan, session = self._plan, self._session
-        self._fan_out, self._scaling_ratios = await fan_out(session, self._settings, self._book, plan, on_order)
-        self._growth, grown = await growth(session, self._book, plan, children, on_order)
-        self._scaling_ratios |= grown
-        self._scaling_ratios |= await against_untuned(
+        self._scaling_ratios = await against_untuned(
             session, self._settings, self._book, plan, probes=_UNTUNED_ORDERS, on_order=on_order
         )
+        self._growth, grown = await growth(session, self._book, plan, children, on_order)
+        self._scaling_ratios |= grown
+        self._fan_out, per_subscriber = await fan_out(session, self._settings, self._book, plan, on_order)
+        self._scaling_ratios |= per_subscriber
 
     @property
     def has_results(self) -> bool:
