@@ -53,7 +53,7 @@ def _references(result: Comparison) -> RenderableType:
     for name, ratio in result.ratios.items():
         if "/" in name:
             told = show.ratio_shown(ratio)
-            shown.add_row(name, *((told, "") if "_ms" in name else ("", told)))
+            shown.add_row(name, *(("", told) if name.endswith("orders_per_s") else (told, "")))
     return shown
 
 
