@@ -60,6 +60,16 @@ class Measured:
         return self.one_at_a_time + self.many_in_flight
 
 
+def rate_of(rounds: Sequence[tuple[int, float]]) -> float | None:
+    """How many orders a second ended, over all rounds; None of no rounds.
+
+    Args:
+        rounds: how many orders ended in each, and in how many seconds.
+    """
+    seconds = sum(took_s for _, took_s in rounds)
+    return sum(orders for orders, _ in rounds) / seconds if seconds else None
+
+
 async def measure(
     client: Client, placer: Placer, orders: Sequence[Order], on_order: Callable[[Timing], None], *, into: Measured
 ) -> None:

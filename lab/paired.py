@@ -1,7 +1,7 @@
 """Ratios of paired measurements, each with the interval that its median is known to."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lab.report import Ratio
 
@@ -33,3 +33,17 @@ def ratio_of_pairs(ours: Sequence[float], theirs: Sequence[float], seed: int) ->
         high=round(float(found.high), 3),
         pairs=len(ratios),
     )
+
+
+def ratios_of_pairs(pairs: Mapping[str, Sequence[tuple[float, float]]], seed: int) -> dict[str, Ratio]:
+    """The ratio of each name that has pairs enough for one.
+
+    Args:
+        pairs: by name, what is ours and what it is divided by.
+        seed: of the resampling.
+    """
+    found = {
+        name: ratio_of_pairs([ours for ours, _ in values], [theirs for _, theirs in values], seed)
+        for name, values in pairs.items()
+    }
+    return {name: ratio for name, ratio in found.items() if ratio is not None}

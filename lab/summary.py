@@ -5,8 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from lab.histories import RunCost
-from lab.measure import Measured, Timing
-from lab.paired import ratio_of_pairs
+from lab.measure import Measured, Timing, rate_of
+from lab.paired import ratios_of_pairs
 from lab.parity import UNDONE_BY
 from lab.report import Cancellations, Percentiles, Ratio, StyleReport
 from orders.model import STYLES, Style
@@ -36,9 +36,7 @@ def style_report(
     everything = [timing for timing in measured.all if timing.placed.style == style]
     alone = [timing for timing in measured.one_at_a_time if timing.placed.style == style and timing.asked is None]
     reactions = reactions_ms(style, alone, effects)
-    orders, seconds = (
-        (sum(column) for column in zip(*measured.rates[style], strict=True)) if measured.rates[style] else (0, 0.0)
-    )
+    rate_per_s = rate_of(measured.rates[style])
     counted: dict[str, Counter[str]] = {service.name: Counter() for service in SERVICES}
     for record in effects:
         if record.style == style:
@@ -46,7 +44,7 @@ def style_report(
     actions = _mean([cost.actions for cost in costs])
     states = Counter(timing.state.value for timing in everything if timing.state is not None)
     return StyleReport(
-        orders_per_s=round(orders / seconds, 2) if seconds else None,
+        orders_per_s=None if rate_per_s is None else round(rate_per_s, 2),
         ack_ms=Percentiles.of([timing.ack_ms for timing in alone]),
         end_to_end_ms=Percentiles.of([timing.end_to_end_ms for timing in alone]),
         reaction_ms={
@@ -134,11 +132,7 @@ def ratios(measured: Measured, effects: Sequence[EffectRecord], seed: int) -> di
         ]
     rounds = zip(measured.rates["saga"], measured.rates["choreography"], strict=False)
     pairs["orders_per_s"] = [(ours / our_s, theirs / their_s) for (theirs, their_s), (ours, our_s) in rounds]
-    found = {
-        name: ratio_of_pairs([ours for ours, _ in values], [theirs for _, theirs in values], seed)
-        for name, values in pairs.items()
-    }
-    return {name: ratio for name, ratio in found.items() if ratio is not None}
+    return ratios_of_pairs(pairs, seed)
 
 
 def _mean(values: Sequence[int]) -> float | None:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 _LIMIT_S = 120
 
 
@@ -26,6 +28,12 @@ def environment(**changes: str) -> dict[str, str]:
     """Our environment without what would point commands somewhere else."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "ORDERLAB_"))}
     return {**kept, "COLUMNS": "200", **changes}
+
+
+def forget_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave this process, too, without what would point commands somewhere else."""
+    for name in os.environ.keys() - environment().keys():
+        monkeypatch.delenv(name)
 
 
 def orderlab(*arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> Ran:

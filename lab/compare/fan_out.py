@@ -1,6 +1,7 @@
 """What one more subscriber costs the choreography."""
 
 import asyncio
+import statistics
 from collections.abc import Awaitable, Sequence
 
 from events.bus import bus_id
@@ -13,8 +14,8 @@ from lab.compare.measuring import OnOrder, Results, closed_loop, one_at_a_time
 from lab.compare.plan import ComparePlan
 from lab.console import announce
 from lab.histories import costs_of
-from lab.measure import Timing
-from lab.paired import ratio_of_pairs
+from lab.measure import Timing, rate_of
+from lab.paired import ratios_of_pairs
 from lab.processes import lab_processes
 from lab.report import Percentiles, Ratio
 from orders.loader import OrderBook
@@ -93,22 +94,21 @@ async def fan_out(  # noqa: PLR0913 - where, and what to run
         await closed_loop(contestants, orders[alone:], plan, results, on_order)
     figures = [await _figures(session, count, results) for count in counts]
     few, many = counts[0], counts[-1]
-    ratio = ratio_of_pairs(_per_subscriber_ms(many, results), _per_subscriber_ms(few, results), plan.seed)
-    return figures, {} if ratio is None else {f"{_name(many)}/{_name(few)}.ms_per_subscriber": ratio}
+    pairs = list(zip(_per_subscriber_ms(many, results), _per_subscriber_ms(few, results), strict=True))
+    return figures, ratios_of_pairs({f"{_name(many)}/{_name(few)}.ms_per_subscriber": pairs}, plan.seed)
 
 
 async def _figures(session: Session, count: int, results: Results) -> FanOut:
     name = _name(count)
     alone = results.alone[name]
     costs = await costs_of(session.client, [bus_id(timing.placed.order_id) for timing in alone])
-    orders, seconds = (sum(column) for column in zip(*results.rounds[name], strict=True))
     return FanOut(
         subscribers=count,
         end_to_end_ms=Percentiles.of([timing.end_to_end_ms for timing in alone]),
         ms_per_subscriber=Percentiles.of(_per_subscriber_ms(count, results)),
-        deliveries_per_s=round(orders * count / seconds, 1),
-        actions_per_order=round(sum(cost.actions for cost in costs) / len(costs), 2),
-        history_events_per_order=round(sum(cost.events for cost in costs) / len(costs), 2),
+        deliveries_per_s=round((rate_of(results.rounds[name]) or 0) * count, 1),
+        actions_per_order=round(statistics.fmean(cost.actions for cost in costs), 2),
+        history_events_per_order=round(statistics.fmean(cost.events for cost in costs), 2),
     )
 
 

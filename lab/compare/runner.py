@@ -20,13 +20,13 @@ from lab.compare.coupling import LOOKUPS_NOTE, coupling
 from lab.compare.fan_out import ALONE, COUNTS, CROWD, fan_out
 from lab.compare.measuring import OnOrder, Results, closed_loop, one_at_a_time, open_loop
 from lab.compare.plan import ComparePlan
-from lab.compare.scaling import GROWN_TO, PROBES, against_untuned, growth
+from lab.compare.scaling import GROWN_TO, PROBES, against_untuned, growth, orders_until
 from lab.compare.timelines import timeline
 from lab.compare.verdict import verdict
 from lab.demo import report_on, warm_up_lab
 from lab.effects import all_effects, consistent_since_us
-from lab.measure import Measured, Timing
-from lab.paired import ratio_of_pairs
+from lab.measure import Measured, Timing, rate_of
+from lab.paired import ratios_of_pairs
 from lab.placing import Placer
 from lab.processes import Child
 from lab.report import Percentiles, Ratio, ReferenceReport
@@ -117,12 +117,11 @@ class Comparing:
         """Orders to run, counted once for each contestant that runs them."""
         plan = self._plan
         alone, crowd = (5, 4) if self._has_references else (2, 2)
-        scaling = (
-            2 * (PROBES + max(PROBES, GROWN_TO - plan.orders)) + 4 * _UNTUNED_ORDERS + len(COUNTS) * (ALONE + CROWD)
-            if plan.scaling
-            else 0
-        )
-        return plan.alone * alone + (plan.orders - plan.alone) * (crowd if plan.rate_per_s is None else 2) + scaling
+        measured = plan.alone * alone + (plan.orders - plan.alone) * (crowd if plan.rate_per_s is None else 2)
+        if not plan.scaling:
+            return measured
+        grown = len(STYLES) * (PROBES + orders_until(GROWN_TO, plan, PROBES) + PROBES)
+        return measured + 2 * len(STYLES) * _UNTUNED_ORDERS + grown + len(COUNTS) * (ALONE + CROWD)
 
     async def report(self, *, partial: bool) -> Comparison:
         """What was measured so far.
@@ -142,7 +141,9 @@ class Comparing:
         )
         report = await report_on(session, self._settings, plan.as_demo, orders, measured)
         effects = await asyncio.to_thread(all_effects, self._settings)
-        report = report.model_copy(update=await self._against_references(report.ratios | self._scaling_ratios, effects))
+        references, against = await self._references_and_ratios(effects)
+        ratios = report.ratios | self._scaling_ratios | against
+        report = report.model_copy(update={"references": references, "ratios": ratios})
         known = coupling()
         return Comparison(
             **dict(report),
@@ -167,16 +168,22 @@ class Comparing:
             not_comparable=list(NOT_COMPARABLE if self._has_references else (*NOT_COMPARABLE, _NO_REFERENCES)),
         )
 
-    async def _against_references(self, ratios: dict[str, Ratio], done: Sequence[EffectRecord]) -> dict[str, object]:
-        """The references, and the ratios of the styles to them."""
+    async def _references_and_ratios(
+        self, done: Sequence[EffectRecord]
+    ) -> tuple[dict[str, ReferenceReport] | None, dict[str, Ratio]]:
+        """The references, and the ratios of the styles to them; nothing where they were not run.
+
+        Args:
+            done: the effects of the styles.
+        """
         if not self._has_references:
-            return {"ratios": ratios}
+            return None, {}
         results, seed = self.results, self._plan.seed
         effects = await asyncio.to_thread(all_effects, self._settings.beside(BESIDE))
         references = {
             name: reference_report(name, results, effects) for name in ("bare_workflow", "naive_fanout", ONE_ACTIVITY)
         }
-        found = {
+        ratios = {
             **end_to_end_ratio("saga", "bare_workflow", results, seed),
             **end_to_end_ratio("choreography", "bare_workflow", results, seed),
             **rate_ratio("saga", "bare_workflow", results, seed),
@@ -185,7 +192,7 @@ class Comparing:
             **reaction_ratios("saga", results, done, seed),
             **reaction_ratios("choreography", results, done, seed),
         }
-        return {"references": references, "ratios": ratios | found}
+        return references, ratios
 
     async def _consistent_ms(self) -> dict[Style, Percentiles | None]:
         """From the call until nothing changed any more, per style; orders run one at a time."""
@@ -252,12 +259,10 @@ def reference_report(name: str, results: Results, effects: Sequence[EffectRecord
     """
     timings = [timing for timing in results.alone[name] if timing.state is not None]
     style: Style = "choreography" if name == "naive_fanout" else "saga"
-    orders, seconds = (
-        (sum(column) for column in zip(*results.rounds[name], strict=True)) if results.rounds[name] else (0, 0)
-    )
+    rate_per_s = rate_of(results.rounds[name])
     reactions = reactions_ms(style, timings, effects)
     return ReferenceReport(
-        orders_per_s=round(orders / seconds, 2) if seconds else None,
+        orders_per_s=None if rate_per_s is None else round(rate_per_s, 2),
         end_to_end_ms=Percentiles.of([timing.end_to_end_ms for timing in timings]),
         reaction_ms={
             service.name: Percentiles.of([ms for (one, _), ms in reactions.items() if one == service.name])
@@ -274,8 +279,7 @@ def end_to_end_ratio(ours: str, theirs: str, results: Results, seed: int) -> dic
         for timing in results.alone[ours]
         if timing.placed.order_id in other and timing.asked is None
     ]
-    ratio = ratio_of_pairs([one for one, _ in pairs], [one for _, one in pairs], seed)
-    return {} if ratio is None else {f"{ours}/{theirs}.end_to_end_ms": ratio}
+    return ratios_of_pairs({f"{ours}/{theirs}.end_to_end_ms": pairs}, seed)
 
 
 def reaction_ratios(style: Style, results: Results, effects: Sequence[EffectRecord], seed: int) -> dict[str, Ratio]:
@@ -283,25 +287,22 @@ def reaction_ratios(style: Style, results: Results, effects: Sequence[EffectReco
     other = {timing.placed.order_id: timing for timing in results.alone[ONE_ACTIVITY] if timing.state is not None}
     timings = [timing for timing in results.alone[style] if timing.asked is None]
     reactions = reactions_ms(style, timings, effects)
-    found = {}
-    for service in SERVICES:
-        pairs = [
+    pairs = {
+        f"{style}/{ONE_ACTIVITY}.reaction_ms.{service.name}": [
             (ms, other[f"{order}.{ONE_ACTIVITY}"].end_to_end_ms)
             for (name, order), ms in reactions.items()
             if name == service.name and f"{order}.{ONE_ACTIVITY}" in other
         ]
-        ratio = ratio_of_pairs([one for one, _ in pairs], [one for _, one in pairs], seed)
-        if ratio is not None:
-            found[f"{style}/{ONE_ACTIVITY}.reaction_ms.{service.name}"] = ratio
-    return found
+        for service in SERVICES
+    }
+    return ratios_of_pairs(pairs, seed)
 
 
 def rate_ratio(ours: str, theirs: str, results: Results, seed: int) -> dict[str, Ratio]:
     """How many more orders a second one takes than the other, round by round."""
-    rates = [[orders / seconds for orders, seconds in results.rounds[name]] for name in (ours, theirs)]
-    whole = min(len(rates[0]), len(rates[1]))
-    ratio = ratio_of_pairs(rates[0][:whole], rates[1][:whole], seed)
-    return {} if ratio is None else {f"{ours}/{theirs}.orders_per_s": ratio}
+    rates = ([orders / seconds for orders, seconds in results.rounds[name]] for name in (ours, theirs))
+    pairs = list(zip(*rates, strict=False))  # interrupted, one of them may be a round ahead
+    return ratios_of_pairs({f"{ours}/{theirs}.orders_per_s": pairs}, seed)
 
 
 def samples_ms(style: Style, timings: Sequence[Timing], effects: Sequence[EffectRecord]) -> dict[str, list[float]]:

@@ -11,7 +11,8 @@ from lab.compare.contestants import Contestant, styles
 from lab.compare.measuring import OnOrder, Results, closed_loop, one_at_a_time
 from lab.compare.plan import ComparePlan
 from lab.demo import warm_up_lab
-from lab.paired import ratio_of_pairs
+from lab.measure import Timing
+from lab.paired import ratios_of_pairs
 from lab.placing import Placer
 from lab.processes import Child
 from lab.report import Ratio
@@ -69,7 +70,7 @@ async def growth(  # noqa: PLR0913 - where, and what to run
     await _quiet(session)
     await one_at_a_time(contestants, book.take(probes, plan.seed, f"{_EARLIER}-{plan.label}"), earlier, on_order)
     before_mib = _memory_mib(children)
-    more = book.take(max(0, grown_to - plan.orders - probes), plan.seed, f"more-{plan.label}")
+    more = book.take(orders_until(grown_to, plan, probes), plan.seed, f"more-{plan.label}")
     await closed_loop(contestants, more, plan, Results(), on_order)
     await _quiet(session)
     await one_at_a_time(contestants, book.take(probes, plan.seed, f"later-{plan.label}"), later, on_order)
@@ -79,8 +80,13 @@ async def growth(  # noqa: PLR0913 - where, and what to run
         memory_before_mib=before_mib,
         memory_after_mib=_memory_mib(children),
     )
-    pairs = {f"{style}/{_EARLIER}.end_to_end_ms": _ratio(later, style, earlier, style, plan.seed) for style in STYLES}
-    return found, _known(pairs)
+    pairs = {f"{style}/{_EARLIER}.end_to_end_ms": _pairs(later.alone[style], earlier.alone[style]) for style in STYLES}
+    return found, ratios_of_pairs(pairs, plan.seed)
+
+
+def orders_until(grown_to: int, plan: ComparePlan, probes: int) -> int:
+    """How many orders are between the two looks: what is missing after the plan's own and those of the first look."""
+    return max(0, grown_to - plan.orders - probes)
 
 
 async def against_untuned(  # noqa: PLR0913 - two labs, and what to run in them
@@ -110,12 +116,11 @@ async def against_untuned(  # noqa: PLR0913 - two labs, and what to run in them
         results = Results()
         ours = styles(session.client, Placer(session.client, session.lab))
         await one_at_a_time([*ours, *theirs], orders, results, on_order)
-    return _known(
-        {
-            f"{style}/{_UNTUNED}.end_to_end_ms": _ratio(results, style, results, f"{_UNTUNED}-{style}", plan.seed)
-            for style in STYLES
-        }
-    )
+    pairs = {
+        f"{style}/{_UNTUNED}.end_to_end_ms": _pairs(results.alone[style], results.alone[f"{_UNTUNED}-{style}"])
+        for style in STYLES
+    }
+    return ratios_of_pairs(pairs, plan.seed)
 
 
 def _memory_mib(children: Sequence[Child]) -> dict[str, float]:
@@ -141,13 +146,6 @@ async def _quiet(session: Session) -> None:
                     return
 
 
-def _ratio(ours: Results, our_name: str, theirs: Results, their_name: str, seed: int) -> Ratio | None:
-    return ratio_of_pairs(
-        [timing.end_to_end_ms for timing in ours.alone[our_name]],
-        [timing.end_to_end_ms for timing in theirs.alone[their_name]],
-        seed,
-    )
-
-
-def _known(ratios: dict[str, Ratio | None]) -> dict[str, Ratio]:
-    return {name: ratio for name, ratio in ratios.items() if ratio is not None}
+def _pairs(ours: Sequence[Timing], theirs: Sequence[Timing]) -> list[tuple[float, float]]:
+    """The end-to-end times in ms, order by order."""
+    return [(one.end_to_end_ms, other.end_to_end_ms) for one, other in zip(ours, theirs, strict=True)]

@@ -7,7 +7,6 @@ of an example run at the same time, and meanwhile worker processes are killed. A
 
 import asyncio
 import itertools
-import os
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +37,7 @@ from orders.model import STYLES, Order, Style
 from runtime.settings import Settings
 from services.order_placed import SERVICES, WORKERS
 from services.order_placed import UNDONE_BY as EFFECTS
-from tests.processes import environment
+from tests.processes import forget_environment
 
 EXAMPLES = 4
 ORDERS = 30
@@ -350,8 +349,7 @@ async def redrive_patiently(client: Client, letter: DeadLetter) -> None:
 async def shop(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, book: OrderBook
 ) -> AsyncIterator[Shop]:
-    for name in os.environ.keys() - environment().keys():
-        monkeypatch.delenv(name)
+    forget_environment(monkeypatch)
     lab = Settings(data=tmp_path_factory.mktemp("interleavings"))
     async with whole_lab(lab) as (session, processes):
         yield Shop(session.client, session.lab, lab, processes, book)

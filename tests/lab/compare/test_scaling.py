@@ -1,6 +1,5 @@
 """Scaling, on a real lab with a process per worker, in small."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,13 @@ from lab.running import whole_lab
 from orders.loader import load_orders
 from orders.model import STYLES
 from runtime.settings import SHIPPED_ORDERS, Settings
-from tests.processes import environment
+from tests.processes import forget_environment
 
 
 async def test_more_subscribers_more_orders_and_default_settings_are_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in os.environ.keys() - environment().keys():
-        monkeypatch.delenv(name)
+    forget_environment(monkeypatch)
     settings, book = Settings(data=tmp_path), load_orders(SHIPPED_ORDERS)
     plan = ComparePlan.now(4, seed=7, concurrency=4, scaling=True)
     ended: list[Timing] = []
