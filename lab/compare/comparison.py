@@ -11,6 +11,9 @@ from orders.model import Style
 Lane = str
 """Where something happened: `order`, `bus`, or the name of a service."""
 
+AT_A_THIRD = "at_a_third."
+"""Comes before the name of the measure in ratios taken at a third of the maximum throughput."""
+
 
 class Machine(BaseModel):
     """What the run ran on."""
@@ -24,7 +27,7 @@ class Machine(BaseModel):
 
 
 class LoadPoint(BaseModel):
-    """An open loop: orders come at a rate whatever becomes of them (Poisson arrivals), in one style."""
+    """An open loop: orders come at a rate whatever becomes of them (Poisson arrivals), in one style or reference."""
 
     rate_per_s: float
     """Orders a second that were intended."""
@@ -169,6 +172,8 @@ class Comparison(Report):
     """Null without faults."""
     consistent_ms: dict[Style, Percentiles | None] | None = None
     """With faults: from the call until all of an order was done or compensated."""
+    at_a_third: dict[str, LoadPoint] | None = None
+    """Style or reference to how it did at a third of the maximum throughput; null without `--scaling`."""
     fan_out: list[FanOut] | None = None
     """By the number of subscribers, fewest first; null without `--scaling`."""
     growth: Growth | None = None

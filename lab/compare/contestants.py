@@ -71,8 +71,12 @@ class References:
         return [
             Contestant("bare_workflow", self.bare_workflow),
             Contestant("naive_fanout", self.naive_fanout),
-            Contestant(ONE_ACTIVITY, self.one_activity),
+            *self.one_activity_only(),
         ]
+
+    def one_activity_only(self) -> list[Contestant]:
+        """The one that reactions are held against."""
+        return [Contestant(ONE_ACTIVITY, self.one_activity)]
 
     async def bare_workflow(self, order: Order) -> Timing:
         """The saga's activities under the barest workflow."""

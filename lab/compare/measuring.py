@@ -6,11 +6,14 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from lab.compare.contestants import Contestant
-from lab.compare.plan import ComparePlan
+from lab.compare.plan import CONCURRENCY, ComparePlan
 from lab.measure import Timing
 from orders.model import STYLES, Order
+
+T = TypeVar("T")
 
 STEPS_OF_THE_RATE = (0.25, 0.5, 0.75, 1.0)
 """The open loop runs at these shares of the rate that was asked for."""
@@ -56,7 +59,7 @@ async def one_at_a_time(
 ) -> None:
     """Latency: each order through each contestant, in a sequence that moves on by one with every order."""
     for number, order in enumerate(orders):
-        for contestant in _rotated(contestants, number):
+        for contestant in rotated(contestants, number):
             timing = await contestant.run(order)
             into.alone[contestant.name].append(timing)
             on_order(contestant.name, timing)
@@ -69,9 +72,9 @@ async def closed_loop(
     size = plan.round_size
     for number, start in enumerate(range(0, len(orders), size)):
         batch = orders[start : start + size]
-        for contestant in _rotated(contestants, number):
+        for contestant in rotated(contestants, number):
             began = time.perf_counter()
-            async for timing in _in_flight(contestant, batch, plan.concurrency or 1):
+            async for timing in _in_flight(contestant, batch, plan.concurrency or CONCURRENCY):
                 into.crowd[contestant.name].append(timing)
                 on_order(contestant.name, timing)
             into.rounds[contestant.name].append((len(batch), time.perf_counter() - began))
@@ -80,21 +83,34 @@ async def closed_loop(
 async def open_loop(
     contestants: Sequence[Contestant], orders: Sequence[Order], plan: ComparePlan, into: Results, on_order: OnOrder
 ) -> None:
-    """Load: orders arrive at random, at a rate that knows nothing of how they fare (Poisson arrivals).
-
-    All contestants are given the same orders after the same pauses. An order that is placed late, because this process
-    could not keep up, is counted from when it should have been placed.
-    """
+    """Load: steps of a rate, each with orders of its own."""
     top = plan.rate_per_s or 1
     size = -(-len(orders) // len(STEPS_OF_THE_RATE))
     for number, share in enumerate(STEPS_OF_THE_RATE):
         batch = orders[number * size : (number + 1) * size]
-        rng = random.Random(f"{plan.seed}|{share}")  # noqa: S311 - a reproducible draw, no secret
-        pauses_s = [rng.expovariate(top * share) for _ in batch]
-        for contestant in _rotated(contestants, number):
-            timings = await _arriving(contestant, batch, pauses_s, on_order)
-            into.load[top * share][contestant.name] += timings
-            into.crowd[contestant.name] += timings
+        await at_rate(rotated(contestants, number), batch, top * share, plan.seed, into, on_order)
+
+
+async def at_rate(  # noqa: PLR0913, PLR0917 - who runs what, when, and where it is noted
+    contestants: Sequence[Contestant],
+    orders: Sequence[Order],
+    rate_per_s: float,
+    seed: int,
+    into: Results,
+    on_order: OnOrder,
+) -> None:
+    """Orders arrive at random, at a rate that knows nothing of how they fare (Poisson arrivals).
+
+    All contestants are given the same orders after the same pauses. An order that is placed late, because this process
+    could not keep up, is counted from when it should have been placed.
+    """
+    first = orders[0].order_id if orders else ""
+    rng = random.Random(f"{seed}|{rate_per_s}|{first}")  # noqa: S311 - a reproducible draw, no secret
+    pauses_s = [rng.expovariate(rate_per_s) for _ in orders]
+    for contestant in contestants:
+        timings = await _arriving(contestant, orders, pauses_s, on_order)
+        into.load[rate_per_s][contestant.name] += timings
+        into.crowd[contestant.name] += timings
 
 
 async def _arriving(
@@ -138,7 +154,7 @@ async def _in_flight(contestant: Contestant, orders: Sequence[Order], concurrenc
             task.cancel()
 
 
-def _rotated(contestants: Sequence[Contestant], number: int) -> list[Contestant]:
+def rotated(contestants: Sequence[T], number: int) -> list[T]:
     """The same in another sequence: each of them is first equally often."""
     first = number % len(contestants)
     return [*contestants[first:], *contestants[:first]]

@@ -56,7 +56,7 @@ class ComparePlan:
     def round_size(self) -> int:
         """Orders of a round of the closed loop: two to ten rounds, of twice what is in flight if there are so many."""
         rest = self.orders - self.alone
-        rounds = max(2, min(_MOST_ROUNDS, rest // (2 * (self.concurrency or 1))))
+        rounds = max(2, min(_MOST_ROUNDS, rest // (2 * (self.concurrency or CONCURRENCY))))
         return max(1, -(-rest // rounds))
 
     @property

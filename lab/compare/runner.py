@@ -13,29 +13,37 @@ from typing import Literal
 import psutil
 
 from lab.compare.blast import AWAY, blast_radius
-from lab.compare.comparison import BlastRadius, Comparison, FanOut, Growth, LoadPoint, Machine, Timeline
+from lab.compare.comparison import AT_A_THIRD, BlastRadius, Comparison, FanOut, Growth, LoadPoint, Machine, Timeline
 from lab.compare.contestants import BESIDE, ONE_ACTIVITY, References, styles
 from lab.compare.costs import eventbridge_usd_per_million_orders
 from lab.compare.coupling import LOOKUPS_NOTE, coupling
 from lab.compare.fan_out import ALONE, COUNTS, CROWD, fan_out
+from lab.compare.figures import (
+    end_to_end_ratio,
+    load_of,
+    load_point,
+    rate_ratio,
+    reaction_ratios,
+    reference_report,
+    samples_ms,
+)
 from lab.compare.measuring import OnOrder, Results, closed_loop, one_at_a_time, open_loop
 from lab.compare.plan import ComparePlan
 from lab.compare.scaling import GROWN_TO, PROBES, against_untuned, growth, orders_until
+from lab.compare.third import MAXIMUM_ORDERS, at_a_third
+from lab.compare.third import ORDERS as THIRD_ORDERS
 from lab.compare.timelines import timeline
 from lab.compare.verdict import verdict
 from lab.demo import report_on, warm_up_lab
 from lab.effects import all_effects, consistent_since_us
-from lab.measure import Measured, Timing, rate_of
-from lab.paired import ratios_of_pairs
+from lab.measure import Measured, Timing
 from lab.placing import Placer
 from lab.processes import Child
 from lab.report import Percentiles, Ratio, ReferenceReport
-from lab.summary import reactions_ms
 from orders.loader import OrderBook
 from orders.model import STYLES, Order, Style
 from runtime.settings import Settings
 from server.session import Session
-from services.order_placed import SERVICES
 from services.service import lab_beside
 from stores.ledger import EffectRecord
 
@@ -70,6 +78,7 @@ class Comparing:
         self._blast: dict[Style, BlastRadius] | None = None
         self._fan_out: list[FanOut] | None = None
         self._growth: Growth | None = None
+        self._third = Results()
         self._scaling_ratios: dict[str, Ratio] = {}
         self.results = Results()
 
@@ -104,6 +113,10 @@ class Comparing:
         )
         self._growth, grown = await growth(session, self._book, plan, children, on_order)
         self._scaling_ratios |= grown
+        placer = Placer(session.client, session.lab)
+        beside = References(session.client, lab_beside(session.lab, BESIDE), None)
+        contestants = [*styles(session.client, placer), *(beside.one_activity_only() if self._has_references else [])]
+        self._third = await at_a_third(contestants, self._book, plan, self.results.rounds, on_order)
         self._fan_out, per_subscriber = await fan_out(session, self._settings, self._book, plan, on_order)
         self._scaling_ratios |= per_subscriber
 
@@ -120,8 +133,12 @@ class Comparing:
         measured = plan.alone * alone + (plan.orders - plan.alone) * (crowd if plan.rate_per_s is None else 2)
         if not plan.scaling:
             return measured
+        untuned = 2 * len(STYLES) * _UNTUNED_ORDERS
         grown = len(STYLES) * (PROBES + orders_until(GROWN_TO, plan, PROBES) + PROBES)
-        return measured + 2 * len(STYLES) * _UNTUNED_ORDERS + grown + len(COUNTS) * (ALONE + CROWD)
+        third = (3 if self._has_references else 2) * THIRD_ORDERS
+        if plan.rate_per_s is not None:
+            third += len(STYLES) * MAXIMUM_ORDERS
+        return measured + untuned + grown + third + len(COUNTS) * (ALONE + CROWD)
 
     async def report(self, *, partial: bool) -> Comparison:
         """What was measured so far.
@@ -141,7 +158,7 @@ class Comparing:
         )
         report = await report_on(session, self._settings, plan.as_demo, orders, measured)
         effects = await asyncio.to_thread(all_effects, self._settings)
-        references, against = await self._references_and_ratios(effects)
+        references, third, against = await self._references_and_ratios(effects)
         ratios = report.ratios | self._scaling_ratios | against
         report = report.model_copy(update={"references": references, "ratios": ratios})
         known = coupling()
@@ -155,6 +172,7 @@ class Comparing:
             samples_ms={style: samples_ms(style, results.alone[style], effects) for style in STYLES},
             load=load_of(results, effects) or None,
             blast=self._blast,
+            at_a_third=third or None,
             fan_out=self._fan_out,
             growth=self._growth,
             consistent_ms=await self._consistent_ms() if plan.faults is not None else None,
@@ -170,16 +188,22 @@ class Comparing:
 
     async def _references_and_ratios(
         self, done: Sequence[EffectRecord]
-    ) -> tuple[dict[str, ReferenceReport] | None, dict[str, Ratio]]:
-        """The references, and the ratios of the styles to them; nothing where they were not run.
+    ) -> tuple[dict[str, ReferenceReport] | None, dict[str, LoadPoint], dict[str, Ratio]]:
+        """The references, what ran at a third of the maximum, and the ratios of the styles to the references.
 
         Args:
             done: the effects of the styles.
         """
+        results, third, seed = self.results, self._third, self._plan.seed
+        points: dict[str, LoadPoint] = {}
+        rate_per_s = next(iter(third.load), None)
+        if rate_per_s is not None:
+            points |= {style: load_point(style, style, rate_per_s, third, done) for style in STYLES}
         if not self._has_references:
-            return None, {}
-        results, seed = self.results, self._plan.seed
+            return None, points, {}
         effects = await asyncio.to_thread(all_effects, self._settings.beside(BESIDE))
+        if rate_per_s is not None:
+            points[ONE_ACTIVITY] = load_point(ONE_ACTIVITY, "saga", rate_per_s, third, effects)
         references = {
             name: reference_report(name, results, effects) for name in ("bare_workflow", "naive_fanout", ONE_ACTIVITY)
         }
@@ -189,10 +213,11 @@ class Comparing:
             **rate_ratio("saga", "bare_workflow", results, seed),
             **rate_ratio("choreography", "bare_workflow", results, seed),
             **rate_ratio("choreography", "naive_fanout", results, seed),
-            **reaction_ratios("saga", results, done, seed),
-            **reaction_ratios("choreography", results, done, seed),
         }
-        return references, ratios
+        for when, taken in {"": results.alone, AT_A_THIRD: third.crowd}.items():
+            for style in STYLES:
+                ratios |= reaction_ratios(style, taken[style], taken[ONE_ACTIVITY], done, seed, when)
+        return references, points, ratios
 
     async def _consistent_ms(self) -> dict[Style, Percentiles | None]:
         """From the call until nothing changed any more, per style; orders run one at a time."""
@@ -247,89 +272,6 @@ _NO_REFERENCES = (
 
 def _ended_in(results: Results, style: Style, order: Order) -> Timing | None:
     return next((timing for timing in results.of(style) if timing.placed.order_id == order.order_id), None)
-
-
-def reference_report(name: str, results: Results, effects: Sequence[EffectRecord]) -> ReferenceReport:
-    """What a reference did.
-
-    Args:
-        name: of the reference.
-        results: what was measured.
-        effects: in the databases of the references.
-    """
-    timings = [timing for timing in results.alone[name] if timing.state is not None]
-    style: Style = "choreography" if name == "naive_fanout" else "saga"
-    rate_per_s = rate_of(results.rounds[name])
-    reactions = reactions_ms(style, timings, effects)
-    return ReferenceReport(
-        orders_per_s=None if rate_per_s is None else round(rate_per_s, 2),
-        end_to_end_ms=Percentiles.of([timing.end_to_end_ms for timing in timings]),
-        reaction_ms={
-            service.name: Percentiles.of([ms for (one, _), ms in reactions.items() if one == service.name])
-            for service in SERVICES
-        },
-    )
-
-
-def end_to_end_ratio(ours: str, theirs: str, results: Results, seed: int) -> dict[str, Ratio]:
-    """How much longer an order takes in one than in the other, one at a time, order by order."""
-    other = {timing.placed.order_id: timing for timing in results.alone[theirs] if timing.state is not None}
-    pairs = [
-        (timing.end_to_end_ms, other[timing.placed.order_id].end_to_end_ms)
-        for timing in results.alone[ours]
-        if timing.placed.order_id in other and timing.asked is None
-    ]
-    return ratios_of_pairs({f"{ours}/{theirs}.end_to_end_ms": pairs}, seed)
-
-
-def reaction_ratios(style: Style, results: Results, effects: Sequence[EffectRecord], seed: int) -> dict[str, Ratio]:
-    """How long each service takes to react, against one activity in a workflow of its own, order by order."""
-    other = {timing.placed.order_id: timing for timing in results.alone[ONE_ACTIVITY] if timing.state is not None}
-    timings = [timing for timing in results.alone[style] if timing.asked is None]
-    reactions = reactions_ms(style, timings, effects)
-    pairs = {
-        f"{style}/{ONE_ACTIVITY}.reaction_ms.{service.name}": [
-            (ms, other[f"{order}.{ONE_ACTIVITY}"].end_to_end_ms)
-            for (name, order), ms in reactions.items()
-            if name == service.name and f"{order}.{ONE_ACTIVITY}" in other
-        ]
-        for service in SERVICES
-    }
-    return ratios_of_pairs(pairs, seed)
-
-
-def rate_ratio(ours: str, theirs: str, results: Results, seed: int) -> dict[str, Ratio]:
-    """How many more orders a second one takes than the other, round by round."""
-    rates = ([orders / seconds for orders, seconds in results.rounds[name]] for name in (ours, theirs))
-    pairs = list(zip(*rates, strict=False))  # interrupted, one of them may be a round ahead
-    return ratios_of_pairs({f"{ours}/{theirs}.orders_per_s": pairs}, seed)
-
-
-def samples_ms(style: Style, timings: Sequence[Timing], effects: Sequence[EffectRecord]) -> dict[str, list[float]]:
-    """Service to its reaction times, sorted."""
-    reactions = reactions_ms(style, [timing for timing in timings if timing.asked is None], effects)
-    return {
-        service.name: sorted(round(ms, 2) for (name, _), ms in reactions.items() if name == service.name)
-        for service in SERVICES
-    }
-
-
-def load_of(results: Results, effects: Sequence[EffectRecord]) -> dict[Style, list[LoadPoint]]:
-    """The open loop's figures, by rate."""
-
-    def point(style: Style, rate_per_s: float) -> LoadPoint:
-        timings = [timing for timing in results.load[rate_per_s][style] if timing.asked is None]
-        reactions = reactions_ms(style, timings, effects)
-        return LoadPoint(
-            rate_per_s=rate_per_s,
-            end_to_end_ms=Percentiles.of([timing.end_to_end_ms for timing in timings]),
-            reaction_ms={
-                service.name: Percentiles.of([ms for (name, _), ms in reactions.items() if name == service.name])
-                for service in SERVICES
-            },
-        )
-
-    return {style: [point(style, rate) for rate in sorted(results.load)] for style in STYLES} if results.load else {}
 
 
 def machine() -> Machine:

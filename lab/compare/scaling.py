@@ -8,7 +8,7 @@ import psutil
 
 from lab.compare.comparison import Growth
 from lab.compare.contestants import Contestant, styles
-from lab.compare.measuring import OnOrder, Results, closed_loop, one_at_a_time
+from lab.compare.measuring import OnOrder, Results, closed_loop, one_at_a_time, rotated
 from lab.compare.plan import ComparePlan
 from lab.demo import warm_up_lab
 from lab.measure import Timing
@@ -30,6 +30,7 @@ PROBES = 60
 
 _EARLIER, _UNTUNED = "earlier", "untuned"
 _MIB = 2**20
+_BLOCK = 10
 _QUIET_PERCENT = 8
 _LOOK_S = 1.0
 _PATIENCE_S = 60
@@ -49,9 +50,6 @@ async def growth(  # noqa: PLR0913 - where, and what to run
 
     The same orders are probed both times, so each pair is one order; but the two looks are a minute apart, so a machine
     that has slowed down meanwhile shows here, too. Each look waits until the server is idle. No dice are thrown.
-
-    An order costs the development server up to 1.5 times as much right after a burst, and as before half a minute
-    later. The second look is taken within that time, so its ratio says more of bursts than of the number of orders.
 
     Args:
         session: the Temporal server.
@@ -92,7 +90,9 @@ def orders_until(grown_to: int, plan: ComparePlan, probes: int) -> int:
 async def against_untuned(  # noqa: PLR0913 - two labs, and what to run in them
     session: Session, settings: Settings, book: OrderBook, plan: ComparePlan, *, probes: int, on_order: OnOrder
 ) -> dict[str, Ratio]:
-    """Run the same orders, one at a time and in turn, here and on a server with its default settings.
+    """Run the same orders, one at a time, here and on a server with its default settings, some here and some there.
+
+    While one server is measured, the other has nothing to do: each has the machine for itself.
 
     Args:
         session: the tuned server.
@@ -112,10 +112,12 @@ async def against_untuned(  # noqa: PLR0913 - two labs, and what to run in them
             Contestant(f"{_UNTUNED}-{one.name}", one.run)
             for one in styles(other.client, Placer(other.client, other.lab))
         ]
-        await _quiet(session)
         results = Results()
         ours = styles(session.client, Placer(session.client, session.lab))
-        await one_at_a_time([*ours, *theirs], orders, results, on_order)
+        for number, start in enumerate(range(0, len(orders), _BLOCK)):
+            for lab in rotated((ours, theirs), number):
+                await _quiet(session, other)
+                await one_at_a_time(lab, orders[start : start + _BLOCK], results, on_order)
     pairs = {
         f"{style}/{_UNTUNED}.end_to_end_ms": _pairs(results.alone[style], results.alone[f"{_UNTUNED}-{style}"])
         for style in STYLES
@@ -132,18 +134,17 @@ def _memory_mib(children: Sequence[Child]) -> dict[str, float]:
     return {child.name: round(psutil.Process(child.pid).memory_info().rss / _MIB, 1) for child in children}
 
 
-async def _quiet(session: Session) -> None:
-    """Wait until our server is idle; no longer than a minute, and not for a server that is not ours."""
-    if session.server is None:
-        return
-    process = psutil.Process(session.server.pid)
-    process.cpu_percent()
+async def _quiet(*sessions: Session) -> None:
+    """Wait until our servers are idle; no longer than a minute, and not for one that is not ours."""
+    processes = [psutil.Process(session.server.pid) for session in sessions if session.server is not None]
+    for process in processes:
+        process.cpu_percent()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE_S):
-            while True:
+            busy = bool(processes)
+            while busy:
                 await asyncio.sleep(_LOOK_S)
-                if process.cpu_percent() < _QUIET_PERCENT:
-                    return
+                busy = max(process.cpu_percent() for process in processes) > _QUIET_PERCENT
 
 
 def _pairs(ours: Sequence[Timing], theirs: Sequence[Timing]) -> list[tuple[float, float]]:

@@ -1,6 +1,6 @@
 """The comparison on a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -8,8 +8,9 @@ from rich.text import Text
 
 from lab import show
 from lab.compare.check import Check
-from lab.compare.comparison import Comparison, FanOut, Finding, Growth
+from lab.compare.comparison import Comparison, FanOut, Finding, Growth, LoadPoint
 from orders.model import STYLES
+from services.order_placed import SERVICES
 
 
 def table(result: Comparison, checks: Sequence[Check]) -> RenderableType:
@@ -27,6 +28,8 @@ def table(result: Comparison, checks: Sequence[Check]) -> RenderableType:
         parts.append(_references(result))
     if result.load:
         parts.append(_load(result))
+    if result.at_a_third:
+        parts.append(_third(result.at_a_third))
     if result.fan_out:
         parts.append(_fan_out(result.fan_out))
     if result.growth:
@@ -66,6 +69,21 @@ def _load(result: Comparison) -> RenderableType:
         shown.add_row(
             _number(saga.rate_per_s), show.times_shown(saga.end_to_end_ms), show.times_shown(choreography.end_to_end_ms)
         )
+    return shown
+
+
+def _third(points: Mapping[str, LoadPoint]) -> RenderableType:
+    rate_per_s = next(iter(points.values())).rate_per_s
+    shown = Table(
+        title=f"Reactions in ms at a third of the maximum, {_number(rate_per_s)} orders per second: p50 / p99",
+        title_justify="left",
+    )
+    shown.add_column("service")
+    for name in points:
+        shown.add_column(name, justify="right")
+    for service in SERVICES:
+        times = [point.reaction_ms[service.name] for point in points.values()]
+        shown.add_row(service.name, *("-" if one is None else f"{one.p50:.1f} / {one.p99:.1f}" for one in times))
     return shown
 
 

@@ -31,6 +31,7 @@ def render_html(comparison: Comparison) -> str:
         unmeasured=[group.name for group in groups if not group.is_measured],
         counts=tables.counts(comparison),
         references=tables.references(comparison),
+        at_a_third=tables.at_a_third(comparison),
         against=tables.against_references(comparison),
         ratios=intervals.ratio_plot(comparison.ratios),
         reactions=curves.reaction_plots(comparison.samples_ms),

@@ -81,6 +81,27 @@ def references(comparison: Comparison) -> list[TimesGroup]:
     return groups
 
 
+def at_a_third(comparison: Comparison) -> list[TimesGroup]:
+    """Reactions at a third of the maximum throughput, a group per service; without what was not measured."""
+    points = comparison.at_a_third or {}
+    services = dict.fromkeys(service for point in points.values() for service in point.reaction_ms)
+    groups = [
+        TimesGroup(
+            measure(f"reaction_ms.{service}"),
+            [
+                TimesRow(reference(name), _style_or_none(name), point.reaction_ms.get(service))
+                for name, point in points.items()
+            ],
+        )
+        for service in services
+    ]
+    return [group for group in groups if group.is_measured]
+
+
+def _style_or_none(name: str) -> Style | None:
+    return next((style for style in STYLES if style == name), None)
+
+
 def counts(comparison: Comparison) -> list[CountsRow]:
     """Figures that are one number per style, where at least one style has it."""
     figures: dict[str, Callable[[StyleReport], float | None]] = {

@@ -1,5 +1,6 @@
 """How figures and names are written for people, on the page and in the decision record."""
 
+from lab.compare.comparison import AT_A_THIRD
 from lab.report import ENOUGH_PAIRS, Ratio
 from orders.model import Style
 
@@ -70,6 +71,8 @@ def measure(name: str) -> str:
     if "/" in pair and dot:
         ours, _, theirs = pair.partition("/")
         return f"{reference(ours)} / {reference(theirs)}, {measure(rest)}"
+    if name.startswith(AT_A_THIRD):
+        return f"{measure(name.removeprefix(AT_A_THIRD))} at a third of the maximum throughput"
     if name.startswith(_REACTION):
         return f"{name.removeprefix(_REACTION)} reacted"
     return _MEASURES.get(name, name.replace("_", " "))
