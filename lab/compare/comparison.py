@@ -55,11 +55,12 @@ class BlastRadius(BaseModel):
 
 
 class Growth(BaseModel):
-    """The workers before and after many orders."""
+    """The workers of a fresh lab after few orders, and of this one after many."""
 
     orders_before: int
-    """In each style."""
+    """In each style, in the fresh lab."""
     orders_after: int
+    """In each style, in this one."""
     memory_before_mib: dict[str, float]
     """Process to its resident set size; only of those that were started here."""
     memory_after_mib: dict[str, float]
@@ -177,7 +178,7 @@ class Comparison(Report):
     fan_out: list[FanOut] | None = None
     """By the number of subscribers, fewest first; null without `--scaling`."""
     growth: Growth | None = None
-    """Null without `--scaling`; how the latency grew is among the ratios, as `saga/earlier.end_to_end_ms`."""
+    """Null without `--scaling`; how the latency grew is among the ratios, as `saga/fresh.end_to_end_ms`."""
     eventbridge_usd_per_million_orders: dict[Style, float | None]
     """What the events would cost on Amazon EventBridge instead: another line, not a sum."""
     coupling: Coupling

@@ -27,7 +27,7 @@ from workflows.references import BareWorkflow, NaiveSubscriber, OneActivity, One
 BESIDE = "references"
 """Name of the lab in which the references run, beside that of the styles."""
 
-ONE_ACTIVITY = "one_activity"
+BARE_WORKFLOW, NAIVE_FANOUT, ONE_ACTIVITY = "bare_workflow", "naive_fanout", "one_activity"
 
 Work = TypeVar("Work", Placement, OneStep)
 
@@ -69,14 +69,10 @@ class References:
     def contestants(self) -> list[Contestant]:
         """What the styles are held against."""
         return [
-            Contestant("bare_workflow", self.bare_workflow),
-            Contestant("naive_fanout", self.naive_fanout),
-            *self.one_activity_only(),
+            Contestant(BARE_WORKFLOW, self.bare_workflow),
+            Contestant(NAIVE_FANOUT, self.naive_fanout),
+            Contestant(ONE_ACTIVITY, self.one_activity),
         ]
-
-    def one_activity_only(self) -> list[Contestant]:
-        """The one that reactions are held against."""
-        return [Contestant(ONE_ACTIVITY, self.one_activity)]
 
     async def bare_workflow(self, order: Order) -> Timing:
         """The saga's activities under the barest workflow."""

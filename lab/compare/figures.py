@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from lab.compare.comparison import LoadPoint
-from lab.compare.contestants import ONE_ACTIVITY
+from lab.compare.contestants import NAIVE_FANOUT, ONE_ACTIVITY
 from lab.compare.measuring import Results
 from lab.measure import Timing, rate_of
 from lab.paired import ratios_of_pairs
@@ -23,7 +23,7 @@ def reference_report(name: str, results: Results, effects: Sequence[EffectRecord
         effects: in the databases of the references.
     """
     timings = [timing for timing in results.alone[name] if timing.state is not None]
-    style: Style = "choreography" if name == "naive_fanout" else "saga"
+    style: Style = "choreography" if name == NAIVE_FANOUT else "saga"
     rate_per_s = rate_of(results.rounds[name])
     return ReferenceReport(
         orders_per_s=None if rate_per_s is None else round(rate_per_s, 2),

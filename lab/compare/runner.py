@@ -14,7 +14,15 @@ import psutil
 
 from lab.compare.blast import AWAY, blast_radius
 from lab.compare.comparison import AT_A_THIRD, BlastRadius, Comparison, FanOut, Growth, LoadPoint, Machine, Timeline
-from lab.compare.contestants import BESIDE, ONE_ACTIVITY, References, styles
+from lab.compare.contestants import (
+    BARE_WORKFLOW,
+    BESIDE,
+    NAIVE_FANOUT,
+    ONE_ACTIVITY,
+    Contestant,
+    References,
+    styles,
+)
 from lab.compare.costs import eventbridge_usd_per_million_orders
 from lab.compare.coupling import LOOKUPS_NOTE, coupling
 from lab.compare.fan_out import ALONE, COUNTS, CROWD, fan_out
@@ -29,7 +37,7 @@ from lab.compare.figures import (
 )
 from lab.compare.measuring import OnOrder, Results, closed_loop, one_at_a_time, open_loop
 from lab.compare.plan import ComparePlan
-from lab.compare.scaling import GROWN_TO, PROBES, against_untuned, growth, orders_until
+from lab.compare.scaling import FEW, MANY, PROBES, against_untuned, growth, orders_until
 from lab.compare.third import MAXIMUM_ORDERS, at_a_third
 from lab.compare.third import ORDERS as THIRD_ORDERS
 from lab.compare.timelines import timeline
@@ -49,7 +57,6 @@ from stores.ledger import EffectRecord
 
 _WARM_UP = 6
 _BLAST_ORDERS = 40
-_UNTUNED_ORDERS = 30
 _PACKAGES = ("orderlab", "temporalio", "pydantic", "sqlalchemy")
 
 NOT_COMPARABLE = (
@@ -106,19 +113,21 @@ class Comparing:
             await self._scale(children, on_order)
 
     async def _scale(self, children: Sequence[Child], on_order: OnOrder) -> None:
-        """Other settings of the server, more orders, and more subscribers."""
+        """An easy load, other settings of the server, more orders, and more subscribers."""
         plan, session = self._plan, self._session
-        self._scaling_ratios = await against_untuned(
-            session, self._settings, self._book, plan, probes=_UNTUNED_ORDERS, on_order=on_order
-        )
-        self._growth, grown = await growth(session, self._book, plan, children, on_order)
+        self._third = await at_a_third(self._at_ease, self._book, plan, self.results.rounds, on_order)
+        self._scaling_ratios = await against_untuned(session, self._settings, self._book, plan, on_order)
+        self._growth, grown = await growth(session, self._settings, self._book, plan, children, on_order)
         self._scaling_ratios |= grown
-        placer = Placer(session.client, session.lab)
-        beside = References(session.client, lab_beside(session.lab, BESIDE), None)
-        contestants = [*styles(session.client, placer), *(beside.one_activity_only() if self._has_references else [])]
-        self._third = await at_a_third(contestants, self._book, plan, self.results.rounds, on_order)
         self._fan_out, per_subscriber = await fan_out(session, self._settings, self._book, plan, on_order)
         self._scaling_ratios |= per_subscriber
+
+    @property
+    def _at_ease(self) -> list[Contestant]:
+        """Who runs at a third of the maximum, without dice."""
+        client, lab = self._session.client, self._session.lab
+        references = References(client, lab_beside(lab, BESIDE), None).contestants() if self._has_references else []
+        return [*styles(client, Placer(client, lab)), *(one for one in references if one.name != NAIVE_FANOUT)]
 
     @property
     def has_results(self) -> bool:
@@ -133,12 +142,10 @@ class Comparing:
         measured = plan.alone * alone + (plan.orders - plan.alone) * (crowd if plan.rate_per_s is None else 2)
         if not plan.scaling:
             return measured
-        untuned = 2 * len(STYLES) * _UNTUNED_ORDERS
-        grown = len(STYLES) * (PROBES + orders_until(GROWN_TO, plan, PROBES) + PROBES)
-        third = (3 if self._has_references else 2) * THIRD_ORDERS
-        if plan.rate_per_s is not None:
-            third += len(STYLES) * MAXIMUM_ORDERS
-        return measured + untuned + grown + third + len(COUNTS) * (ALONE + CROWD)
+        third = len(self._at_ease) * THIRD_ORDERS + (0 if plan.concurrency else len(STYLES) * MAXIMUM_ORDERS)
+        two_labs = 2 * len(STYLES) * PROBES
+        grown = len(STYLES) * (orders_until(MANY, plan) + FEW) + two_labs
+        return measured + third + two_labs + grown + len(COUNTS) * (ALONE + CROWD)
 
     async def report(self, *, partial: bool) -> Comparison:
         """What was measured so far.
@@ -203,16 +210,17 @@ class Comparing:
             return None, points, {}
         effects = await asyncio.to_thread(all_effects, self._settings.beside(BESIDE))
         if rate_per_s is not None:
-            points[ONE_ACTIVITY] = load_point(ONE_ACTIVITY, "saga", rate_per_s, third, effects)
+            beside = (BARE_WORKFLOW, ONE_ACTIVITY)
+            points |= {name: load_point(name, "saga", rate_per_s, third, effects) for name in beside}
         references = {
-            name: reference_report(name, results, effects) for name in ("bare_workflow", "naive_fanout", ONE_ACTIVITY)
+            name: reference_report(name, results, effects) for name in (BARE_WORKFLOW, NAIVE_FANOUT, ONE_ACTIVITY)
         }
         ratios = {
-            **end_to_end_ratio("saga", "bare_workflow", results, seed),
-            **end_to_end_ratio("choreography", "bare_workflow", results, seed),
-            **rate_ratio("saga", "bare_workflow", results, seed),
-            **rate_ratio("choreography", "bare_workflow", results, seed),
-            **rate_ratio("choreography", "naive_fanout", results, seed),
+            **end_to_end_ratio("saga", BARE_WORKFLOW, results, seed),
+            **end_to_end_ratio("choreography", BARE_WORKFLOW, results, seed),
+            **rate_ratio("saga", BARE_WORKFLOW, results, seed),
+            **rate_ratio("choreography", BARE_WORKFLOW, results, seed),
+            **rate_ratio("choreography", NAIVE_FANOUT, results, seed),
         }
         for when, taken in {"": results.alone, AT_A_THIRD: third.crowd}.items():
             for style in STYLES:

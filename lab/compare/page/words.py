@@ -18,7 +18,7 @@ _REFERENCES = {
     "bare_workflow": "bare workflow",
     "naive_fanout": "naive fan-out",
     "one_activity": "one activity",
-    "earlier": "itself before 2,000 orders",
+    "fresh": "itself in a fresh lab",
     "untuned": "itself on default server settings",
 }
 

@@ -32,17 +32,17 @@ async def test_more_subscribers_more_orders_and_default_settings_are_measured(
             session, settings, book, plan, told, counts=(1, 3), alone=2, crowd=4
         )
         placed = {record.order_id for record in all_effects(settings)}
-        grown, later = await growth(session, book, plan, children, told, grown_to=12, probes=2)
-        untuned = await against_untuned(session, settings, book, plan, probes=2, on_order=told)
+        grown, later = await growth(session, settings, book, plan, children, told, few=4, many=12, probes=2)
+        untuned = await against_untuned(session, settings, book, plan, told, probes=2)
 
     assert [(one.subscribers, one.actions_per_order) for one in few_and_many] == [(1, 2), (3, 4)]
     assert per_subscriber.keys() == {"3_subscribers/1_subscribers.ms_per_subscriber"}
     assert placed == set()  # the subscribers have databases of their own
-    assert (grown.orders_before, grown.orders_after) == (6, 12)
+    assert (grown.orders_before, grown.orders_after) == (4, 12)
     assert grown.memory_before_mib.keys() == grown.memory_after_mib.keys() == {child.name for child in children}
-    assert later.keys() == {f"{style}/earlier.end_to_end_ms" for style in STYLES}
+    assert later.keys() == {f"{style}/fresh.end_to_end_ms" for style in STYLES}
     assert untuned.keys() == {f"{style}/untuned.end_to_end_ms" for style in STYLES}
     # a step waits up to 50 ms at default settings, and there are three
     assert all(ratio.median < 1 for ratio in untuned.values())
     assert all(timing.state is not None for timing in ended)
-    assert len(ended) == 2 * (2 + 4) + 2 * (2 + 6 + 2) + 4 * 2
+    assert len(ended) == 2 * (2 + 4) + (2 * (8 + 4) + 4 * 2) + 4 * 2
