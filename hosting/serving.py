@@ -36,7 +36,7 @@ async def serve(names: Sequence[str], settings: Settings, beside: str | None = N
             session.lab if beside is None else lab_beside(session.lab, beside),
         ),
     ):
-        # What is loaded now stays. Looking through it for garbage takes 20 ms, in which no workflow and no activity moves.
+        # What is loaded now stays. Looking through it for garbage takes 20 ms, in which nothing else moves.
         gc.collect()
         gc.freeze()
         log.info("ready", hosts=list(names), temporal=session.address, ui=session.ui_url, data=str(settings.data))
