@@ -13,19 +13,17 @@ from typing import Literal
 import psutil
 
 from lab.compare.blast import AWAY, blast_radius
-from lab.compare.comparison import AT_A_THIRD, BlastRadius, Comparison, FanOut, Growth, LoadPoint, Machine, Timeline
+from lab.compare.comparison import AT_A_THIRD, BlastRadius, Comparison, LoadPoint, Machine, Timeline
 from lab.compare.contestants import (
     BARE_WORKFLOW,
     BESIDE,
     NAIVE_FANOUT,
     ONE_ACTIVITY,
-    Contestant,
     References,
     styles,
 )
 from lab.compare.costs import eventbridge_usd_per_million_orders
 from lab.compare.coupling import LOOKUPS_NOTE, coupling
-from lab.compare.fan_out import ALONE, COUNTS, CROWD, fan_out
 from lab.compare.figures import (
     end_to_end_ratio,
     load_of,
@@ -37,9 +35,7 @@ from lab.compare.figures import (
 )
 from lab.compare.measuring import OnOrder, Results, closed_loop, one_at_a_time, open_loop
 from lab.compare.plan import ComparePlan
-from lab.compare.scaling import FEW, MANY, PROBES, against_untuned, growth, orders_until
-from lab.compare.third import MAXIMUM_ORDERS, at_a_third
-from lab.compare.third import ORDERS as THIRD_ORDERS
+from lab.compare.scaling import Scaling
 from lab.compare.timelines import timeline
 from lab.compare.verdict import verdict
 from lab.demo import report_on, warm_up_lab
@@ -83,10 +79,9 @@ class Comparing:
         self._has_references = settings.keeps_all_under_data
         self._references = References(session.client, lab_beside(session.lab, BESIDE), plan.as_demo.dice)
         self._blast: dict[Style, BlastRadius] | None = None
-        self._fan_out: list[FanOut] | None = None
-        self._growth: Growth | None = None
-        self._third = Results()
-        self._scaling_ratios: dict[str, Ratio] = {}
+        self._scaling = (
+            Scaling(session, settings, book, plan, has_references=self._has_references) if plan.scaling else None
+        )
         self.results = Results()
 
     async def measure(self, children: Sequence[Child], on_order: OnOrder) -> None:
@@ -109,25 +104,8 @@ class Comparing:
         if plan.faults is not None and away is not None:
             orders = self._book.take(_BLAST_ORDERS, plan.seed, f"away-{plan.label}")
             self._blast = await blast_radius(session, self._settings, away, orders)
-        if plan.scaling:
-            await self._scale(children, on_order)
-
-    async def _scale(self, children: Sequence[Child], on_order: OnOrder) -> None:
-        """An easy load, other settings of the server, more orders, and more subscribers."""
-        plan, session = self._plan, self._session
-        self._third = await at_a_third(self._at_ease, self._book, plan, self.results.rounds, on_order)
-        self._scaling_ratios = await against_untuned(session, self._settings, self._book, plan, on_order)
-        self._growth, grown = await growth(session, self._settings, self._book, plan, children, on_order)
-        self._scaling_ratios |= grown
-        self._fan_out, per_subscriber = await fan_out(session, self._settings, self._book, plan, on_order)
-        self._scaling_ratios |= per_subscriber
-
-    @property
-    def _at_ease(self) -> list[Contestant]:
-        """Who runs at a third of the maximum, without dice."""
-        client, lab = self._session.client, self._session.lab
-        references = References(client, lab_beside(lab, BESIDE), None).contestants() if self._has_references else []
-        return [*styles(client, Placer(client, lab)), *(one for one in references if one.name != NAIVE_FANOUT)]
+        if self._scaling:
+            await self._scaling.measure(children, self.results.rounds, on_order)
 
     @property
     def has_results(self) -> bool:
@@ -140,12 +118,7 @@ class Comparing:
         plan = self._plan
         alone, crowd = (5, 4) if self._has_references else (2, 2)
         measured = plan.alone * alone + (plan.orders - plan.alone) * (crowd if plan.rate_per_s is None else 2)
-        if not plan.scaling:
-            return measured
-        third = len(self._at_ease) * THIRD_ORDERS + (0 if plan.concurrency else len(STYLES) * MAXIMUM_ORDERS)
-        two_labs = 2 * len(STYLES) * PROBES
-        grown = len(STYLES) * (orders_until(MANY, plan) + FEW) + two_labs
-        return measured + third + two_labs + grown + len(COUNTS) * (ALONE + CROWD)
+        return measured + (self._scaling.placements if self._scaling else 0)
 
     async def report(self, *, partial: bool) -> Comparison:
         """What was measured so far.
@@ -166,7 +139,7 @@ class Comparing:
         report = await report_on(session, self._settings, plan.as_demo, orders, measured)
         effects = await asyncio.to_thread(all_effects, self._settings)
         references, third, against = await self._references_and_ratios(effects)
-        ratios = report.ratios | self._scaling_ratios | against
+        ratios = report.ratios | (self._scaling.ratios if self._scaling else {}) | against
         report = report.model_copy(update={"references": references, "ratios": ratios})
         known = coupling()
         return Comparison(
@@ -180,8 +153,8 @@ class Comparing:
             load=load_of(results, effects) or None,
             blast=self._blast,
             at_a_third=third or None,
-            fan_out=self._fan_out,
-            growth=self._growth,
+            fan_out=self._scaling and self._scaling.fan_out,
+            growth=self._scaling and self._scaling.growth,
             consistent_ms=await self._consistent_ms() if plan.faults is not None else None,
             eventbridge_usd_per_million_orders={
                 "saga": None,
@@ -201,7 +174,8 @@ class Comparing:
         Args:
             done: the effects of the styles.
         """
-        results, third, seed = self.results, self._third, self._plan.seed
+        results, seed = self.results, self._plan.seed
+        third = self._scaling.third if self._scaling else Results()
         points: dict[str, LoadPoint] = {}
         rate_per_s = next(iter(third.load), None)
         if rate_per_s is not None:

@@ -32,7 +32,7 @@ def table(result: Comparison, checks: Sequence[Check]) -> RenderableType:
         parts.append(_third(result.at_a_third))
     if result.fan_out:
         parts.append(_fan_out(result.fan_out))
-    if result.growth:
+    if result.growth and result.growth.memory_after_mib:
         parts.append(_growth(result.growth))
     parts += [Text(f"What would flip it: {flip}", style="dim") for flip in result.verdict.flips]
     if checks:

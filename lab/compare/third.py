@@ -18,15 +18,16 @@ MAXIMUM_ORDERS = 80
 _ROUNDS = 5
 
 
-async def at_a_third(  # noqa: PLR0913 - who runs what, and how much of it
+async def at_a_third(  # noqa: PLR0913, PLR0917 - who runs what, and how much of it
     contestants: Sequence[Contestant],
     book: OrderBook,
     plan: ComparePlan,
     rounds: Mapping[str, Sequence[tuple[int, float]]],
+    into: Results,
     on_order: OnOrder,
     *,
     orders: int = ORDERS,
-) -> Results:
+) -> None:
     """Run an open loop at a third of what the slower style can take, in rounds that the contestants take in turn.
 
     Args:
@@ -34,21 +35,17 @@ async def at_a_third(  # noqa: PLR0913 - who runs what, and how much of it
         book: orders to draw from.
         plan: seed, label and concurrency.
         rounds: of the closed loop of each style, which tell the maximum; where there are none, it is found first.
+        into: is given what was measured, under the one rate.
         on_order: is told of each order's end.
         orders: for each contestant.
-
-    Returns:
-        What was measured, with one rate.
     """
     rounds = rounds or await _closed_loop(contestants, book, plan, on_order)
     maximum_per_s = min(rate_of(rounds[style]) or 1 for style in STYLES)
     batch = book.take(orders, plan.seed, f"third-{plan.label}")
     size = -(-orders // _ROUNDS)
-    results = Results()
     for number, start in enumerate(range(0, orders, size)):
         turn = rotated(contestants, number)
-        await at_rate(turn, batch[start : start + size], maximum_per_s / 3, plan.seed, results, on_order)
-    return results
+        await at_rate(turn, batch[start : start + size], maximum_per_s / 3, plan.seed, into, on_order)
 
 
 async def _closed_loop(

@@ -100,7 +100,7 @@ async def test_an_order_placed_while_its_earlier_cancellation_waits_for_a_servic
         await canceller(lab).cancel(order.order_id, style)
         async with asyncio.timeout(5):
             await lab.placer.place(order, style)
-            while not (await lab.placer.place_once(order, (style,)))[0].known:
+            while not (await lab.placer.place_once(order, (style,)))[0].known:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.02)
         async with hosting(lab.client, ["marketing"], lab.settings, lab.name):
             status = await ended(lab, order, style)

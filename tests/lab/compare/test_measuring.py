@@ -10,6 +10,7 @@ from events.log import OrderState
 from lab.compare.contestants import Contestant
 from lab.compare.measuring import STEPS_OF_THE_RATE, Results, closed_loop, one_at_a_time, open_loop
 from lab.compare.plan import ComparePlan
+from lab.compare.third import MAXIMUM_ORDERS, at_a_third
 from lab.measure import Timing
 from lab.paired import ratio_of_pairs
 from lab.placing import Placed
@@ -118,6 +119,27 @@ async def test_the_open_loop_runs_at_each_step_of_the_rate(orders: list[Order]) 
     for timings in results.load.values():
         assert [t.placed.order_id for t in timings["a"]] == [t.placed.order_id for t in timings["b"]]
     assert sorted(clocks[0].calls) == sorted(order.order_id for order in orders)
+
+
+async def test_a_third_of_what_the_slower_style_can_take_is_put_to_all_with_the_same_orders(book: OrderBook) -> None:
+    clocks = [Clockwork(name) for name in ("saga", "choreography", "one_activity")]
+    rounds = {"saga": [(600, 1.0)], "choreography": [(300, 0.5), (300, 1.5)]}
+    results = Results()
+
+    await at_a_third([c.contestant for c in clocks], book, ComparePlan.now(9, 1), rounds, results, nothing, orders=10)
+
+    assert list(results.load) == [100]
+    assert clocks[0].calls == clocks[1].calls == clocks[2].calls
+    assert len(set(clocks[0].calls)) == 10
+
+
+async def test_where_nobody_knows_the_maximum_it_is_found_first_by_the_styles_alone(book: OrderBook) -> None:
+    clocks = [Clockwork(name) for name in ("saga", "choreography", "one_activity")]
+    plan = ComparePlan.now(9, 1, rate_per_s=5)
+
+    await at_a_third([c.contestant for c in clocks], book, plan, {}, Results(), nothing, orders=10)
+
+    assert [len(clock.calls) for clock in clocks] == [MAXIMUM_ORDERS + 10, MAXIMUM_ORDERS + 10, 10]
 
 
 def test_a_ratio_is_the_median_of_pairs_with_an_interval_that_holds_it() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from lab.compare.fan_out import fan_out
 from lab.compare.plan import ComparePlan
-from lab.compare.scaling import against_untuned, growth
+from lab.compare.two_labs import against_untuned, growth
 from lab.effects import all_effects
 from lab.measure import Timing
 from lab.running import whole_lab
