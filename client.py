@@ -228,7 +228,7 @@ def compare_styles(
     scaling: Annotated[
         bool,
         typer.Option(
-            "--scaling", help="Also: 4 to 32 subscribers, 2,000 orders, default server settings; takes minutes."
+            "--scaling", help="Also: an easy load, default settings, 2,000 orders, 4 to 32 subscribers; takes minutes."
         ),
     ] = False,
     check: Annotated[

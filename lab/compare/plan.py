@@ -28,7 +28,7 @@ class ComparePlan:
     rate_per_s: float | None
     """Orders a second of the open loop, at its highest."""
     scaling: bool = False
-    """Also: 4 to 32 subscribers, 2,000 orders, and a server with its default settings."""
+    """Also: an easy load, a server with its default settings, 2,000 orders, and 4 to 32 subscribers."""
 
     @classmethod
     def now(  # noqa: PLR0913 - the options of the command

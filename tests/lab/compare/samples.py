@@ -12,6 +12,7 @@ from lab.compare.comparison import (
     FanOut,
     Finding,
     Growth,
+    LoadPoint,
     Machine,
     Module,
     Timeline,
@@ -53,6 +54,14 @@ def comparison(**changes: Any) -> Comparison:  # noqa: ANN401 - fields of a Comp
         "server": ServerReport(version="1.29.1", tuned=True, database="SQLite file, write-ahead log"),
         "styles": {"saga": saga(samples["saga"]), "choreography": choreography(samples["choreography"])},
         "references": references(),
+        "at_a_third": {
+            name: LoadPoint(
+                rate_per_s=14.2,
+                end_to_end_ms=Percentiles.of([30.0, 90.0]),
+                reaction_ms={service: Percentiles.of([21.5, 80.25]) for service in SERVICES[:3]} | {SERVICES[3]: None},
+            )
+            for name in (*STYLES, "bare_workflow", "one_activity")
+        },
         "fan_out": [
             FanOut(
                 subscribers=count,
@@ -65,7 +74,7 @@ def comparison(**changes: Any) -> Comparison:  # noqa: ANN401 - fields of a Comp
             for count in (4, 32)
         ],
         "growth": Growth(
-            orders_before=160,
+            orders_before=100,
             orders_after=2_000,
             memory_before_mib={"shipping": 41.5, "bus": 50.25},
             memory_after_mib={"shipping": 42.25, "bus": 51.5},
@@ -78,6 +87,8 @@ def comparison(**changes: Any) -> Comparison:  # noqa: ANN401 - fields of a Comp
             "orders_per_s": ratio(0.94, 0.91, 0.99),
             "saga/bare_workflow.end_to_end_ms": ratio(1.12, 1.08, 1.17),
             "choreography/naive_fanout.orders_per_s": ratio(2.61, 2.4, 2.9),
+            "saga/one_activity.at_a_third.reaction_ms.shipping": ratio(1.13, 1.05, 1.22),
+            "saga/fresh.end_to_end_ms": ratio(1.02, 0.97, 1.06),
         },
         "parity": Parity(compared=196, differences=[]),
         "audit": AuditReport(checked=400, violations=[]),
@@ -146,7 +157,9 @@ def nothing_measured(**changes: Any) -> Comparison:  # noqa: ANN401 - fields of 
         "not_comparable": [],
         "eventbridge_usd_per_million_orders": {"saga": None, "choreography": None},
     }
-    empty |= dict.fromkeys(("audit", "references", "load", "blast", "consistent_ms", "profile"))
+    empty |= dict.fromkeys(
+        ("audit", "references", "load", "at_a_third", "fan_out", "growth", "blast", "consistent_ms", "profile")
+    )
     return comparison(**(empty | changes))
 
 
