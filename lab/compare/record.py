@@ -40,7 +40,7 @@ def render_record(comparison: Comparison) -> str:
         command=_code(comparison.command),
         options=_OPTIONS,
         figures=[*_figures(comparison)],
-        against=tables.against_references(comparison),
+        against=tables.against(comparison),
         ends=tables.ends(comparison, bars.states_of(comparison)),
         wrongs=[*_wrongs(comparison)],
     )

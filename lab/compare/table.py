@@ -9,6 +9,7 @@ from rich.text import Text
 from lab import show
 from lab.compare.check import Check
 from lab.compare.comparison import Comparison, FanOut, Finding, Growth, LoadPoint
+from lab.compare.page.tables import AgainstRow, against
 from orders.model import STYLES
 from services.order_placed import SERVICES
 
@@ -26,6 +27,8 @@ def table(result: Comparison, checks: Sequence[Check]) -> RenderableType:
     parts += [Text(result.verdict.headline, "bold"), _findings(result.verdict.findings), show.report(result)]
     if result.references:
         parts.append(_references(result))
+    if rows := against(result):
+        parts.append(_against(rows))
     if result.load:
         parts.append(_load(result))
     if result.at_a_third:
@@ -53,10 +56,16 @@ def _references(result: Comparison) -> RenderableType:
         shown.add_column(column, justify="left" if column == "reference" else "right")
     for name, reference in (result.references or {}).items():
         shown.add_row(name, show.times_shown(reference.end_to_end_ms), _number(reference.orders_per_s))
-    for name, ratio in result.ratios.items():
-        if "/" in name:
-            told = show.ratio_shown(ratio)
-            shown.add_row(name, *(("", told) if name.endswith("orders_per_s") else (told, "")))
+    return shown
+
+
+def _against(rows: Sequence[AgainstRow]) -> RenderableType:
+    shown = Table(title="Each style divided by what it is held against: median (95 % interval)", title_justify="left")
+    shown.add_column("divided by: figure")
+    for style in STYLES:
+        shown.add_column(style, justify="right")
+    for row in rows:
+        shown.add_row(row.name, *(show.ratio_shown(row.ratios[style]) for style in STYLES))
     return shown
 
 

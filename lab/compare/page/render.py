@@ -32,7 +32,7 @@ def render_html(comparison: Comparison) -> str:
         counts=tables.counts(comparison),
         references=tables.references(comparison),
         at_a_third=tables.at_a_third(comparison),
-        against=tables.against_references(comparison),
+        against=tables.against(comparison),
         ratios=intervals.ratio_plot(comparison.ratios),
         reactions=curves.reaction_plots(comparison.samples_ms),
         load=curves.load_plot(comparison.load or {}),

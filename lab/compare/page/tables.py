@@ -133,9 +133,27 @@ def _row(
     return CountsRow(name, {style: words(value) for style, value in values.items()}, comparison.ratios.get(key), key)
 
 
-def against_references(comparison: Comparison) -> dict[str, Ratio]:
-    """The ratios of a style to a reference, by what they are about."""
-    return {measure(name): ratio for name, ratio in comparison.ratios.items() if "/" in name}
+@dataclass(frozen=True)
+class AgainstRow:
+    """One measure of a style, divided by the same of something else."""
+
+    name: str
+    """What it is divided by, and the measure."""
+    ratios: dict[Style, Ratio | None]
+
+
+def against(comparison: Comparison) -> list[AgainstRow]:
+    """The ratios of the styles to references, to themselves under other conditions, and of subscribers."""
+    rows: dict[str, dict[Style, Ratio]] = {}
+    for key, ratio in comparison.ratios.items():
+        pair, _, what = key.partition(".")
+        ours, divided, theirs = pair.partition("/")
+        style = _style_or_none(ours)
+        if style is not None and divided:
+            rows.setdefault(f"{reference(theirs)}: {measure(what)}", {})[style] = ratio
+        elif divided:  # more of the same by fewer: only the choreography has subscribers
+            rows.setdefault(measure(key), {})["choreography"] = ratio
+    return [AgainstRow(name, {style: ratios.get(style) for style in STYLES}) for name, ratios in rows.items()]
 
 
 def ends(comparison: Comparison, states: Sequence[str]) -> list[CountsRow]:

@@ -140,7 +140,7 @@ def nothing_measured(**changes: Any) -> Comparison:  # noqa: ANN401 - fields of 
         end_states={},
         retries=None,
         parked=None,
-        effects={},
+        effects={name: {} for name in SERVICES},
     )
     empty: dict[str, Any] = {
         "partial": True,
