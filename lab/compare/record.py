@@ -68,7 +68,7 @@ def _ratio(row: tables.TimesGroup | tables.CountsRow) -> str:
 def _times(times: Percentiles | None) -> str:
     if times is None:
         return words.NOT_MEASURED
-    return f"{' / '.join(words.milliseconds(ms) for ms in (times.p50, times.p95, times.p99))} ({times.n:,})"
+    return f"{' / '.join(words.tenths(ms) for ms in (times.p50, times.p95, times.p99))} ({times.n:,})"
 
 
 def _wrongs(comparison: Comparison) -> Iterator[str]:

@@ -87,7 +87,7 @@ _ENVIRONMENT = Environment(
 _ENVIRONMENT.globals |= {"symbol": drawing.symbol, "symbol_of": stories.SYMBOLS, "shape_of": curves.SHAPES}
 _ENVIRONMENT.filters |= {
     "number": words.number,
-    "ms": words.milliseconds,
+    "tenths": words.tenths,
     "interval": words.interval,
     "verdict_of": words.verdict_of,
     "state_class": bars.css_of,

@@ -33,8 +33,8 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if value == int(value) or abs(value) >= _LARGE else f"{value:,.2f}"
 
 
-def milliseconds(value: float | None) -> str:
-    """A figure of a table of milliseconds, without its unit: always one decimal, so that columns align."""
+def tenths(value: float | None) -> str:
+    """A figure of a table: always one decimal, so that columns align."""
     return NOT_MEASURED if value is None else f"{value:,.1f}"
 
 
