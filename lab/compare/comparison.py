@@ -55,14 +55,14 @@ class BlastRadius(BaseModel):
 
 
 class Growth(BaseModel):
-    """The workers of a fresh lab after few orders, and of this one after many."""
+    """The workers of a fresh lab after few orders, and of another lab after many."""
 
     orders_before: int
     """In each style, in the fresh lab."""
     orders_after: int
-    """In each style, in this one."""
+    """In each style, in the other."""
     memory_before_mib: dict[str, float]
-    """Process to its resident set size; only of those that were started here."""
+    """Process to its resident set size."""
     memory_after_mib: dict[str, float]
 
 

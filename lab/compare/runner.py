@@ -105,7 +105,7 @@ class Comparing:
             orders = self._book.take(_BLAST_ORDERS, plan.seed, f"away-{plan.label}")
             self._blast = await blast_radius(session, self._settings, away, orders)
         if self._scaling:
-            await self._scaling.measure(children, self.results.rounds, on_order)
+            await self._scaling.measure(self.results.rounds, on_order)
 
     @property
     def has_results(self) -> bool:

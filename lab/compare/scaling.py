@@ -9,10 +9,9 @@ from lab.compare.measuring import OnOrder, Results
 from lab.compare.plan import ComparePlan
 from lab.compare.third import MAXIMUM_ORDERS, at_a_third
 from lab.compare.third import ORDERS as THIRD_ORDERS
-from lab.compare.two_labs import FEW, MANY, PROBES, against_untuned, growth, orders_until
+from lab.compare.two_labs import FEW, MANY, PROBES, against_untuned, growth
 from lab.console import announce
 from lab.placing import Placer
-from lab.processes import Child
 from lab.report import Ratio
 from orders.loader import OrderBook
 from orders.model import STYLES
@@ -43,13 +42,10 @@ class Scaling:
         self.fan_out: list[FanOut] | None = None
         self.ratios: dict[str, Ratio] = {}
 
-    async def measure(
-        self, children: Sequence[Child], rounds: Mapping[str, Sequence[tuple[int, float]]], on_order: OnOrder
-    ) -> None:
+    async def measure(self, rounds: Mapping[str, Sequence[tuple[int, float]]], on_order: OnOrder) -> None:
         """Measure all of it.
 
         Args:
-            children: the workers' processes; those that run elsewhere can't be looked into.
             rounds: of the closed loop of each style.
             on_order: is told of each order's end.
         """
@@ -57,7 +53,7 @@ class Scaling:
         await at_a_third(self._contestants, book, plan, rounds, self.third, on_order)
         if self._may_open_labs:
             self.ratios |= await against_untuned(session, settings, book, plan, on_order)
-            self.growth, grown = await growth(session, settings, book, plan, children, on_order)
+            self.growth, grown = await growth(settings, book, plan, on_order)
             self.ratios |= grown
         else:
             announce("default settings and 2,000 orders are left out: they need a server and databases of our own")
@@ -72,5 +68,5 @@ class Scaling:
             placements += len(STYLES) * MAXIMUM_ORDERS
         if self._may_open_labs:
             two_labs = 2 * len(STYLES) * PROBES
-            placements += 2 * two_labs + len(STYLES) * (orders_until(MANY, self._plan) + FEW)
+            placements += 2 * two_labs + len(STYLES) * (MANY + FEW)
         return placements

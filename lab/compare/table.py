@@ -35,7 +35,7 @@ def table(result: Comparison, checks: Sequence[Check]) -> RenderableType:
         parts.append(_third(result.at_a_third))
     if result.fan_out:
         parts.append(_fan_out(result.fan_out))
-    if result.growth and result.growth.memory_after_mib:
+    if result.growth:
         parts.append(_growth(result.growth))
     parts += [Text(f"What would flip it: {flip}", style="dim") for flip in result.verdict.flips]
     if checks:
@@ -117,7 +117,7 @@ def _growth(growth: Growth) -> RenderableType:
     for orders in (growth.orders_before, growth.orders_after):
         shown.add_column(f"after {orders:,} orders", justify="right")
     for process, mib in growth.memory_after_mib.items():
-        shown.add_row(process, _number(growth.memory_before_mib.get(process)), _number(mib))
+        shown.add_row(process, _number(growth.memory_before_mib[process]), _number(mib))
     return shown
 
 

@@ -1,4 +1,4 @@
-"""What changes as orders add up, and what the server's settings are worth: this lab against another beside it."""
+"""What changes as orders add up, and what the server's settings are worth: one lab against another, in turn."""
 
 import asyncio
 import contextlib
@@ -22,12 +22,12 @@ from runtime.settings import Settings
 from server.session import Session
 
 FEW, MANY = 100, 2_000
-"""Orders in each style, in a fresh lab and in this one."""
+"""Orders in each style, in a fresh lab and in one that has grown."""
 
 PROBES = 60
 """Orders per style, one at a time, in each of two labs that are compared."""
 
-_FRESH, _UNTUNED = "fresh", "untuned"
+_GROWN, _FRESH, _UNTUNED = "grown", "fresh", "untuned"
 _BLOCK = 10
 _MIB = 2**20
 _QUIET_PERCENT = 8
@@ -35,56 +35,48 @@ _LOOK_S = 1.0
 _PATIENCE_S = 60
 
 
-async def growth(  # noqa: PLR0913, PLR0917 - two labs, and what to run in them
-    session: Session,
+async def growth(  # noqa: PLR0913 - two labs, and what to run in them
     settings: Settings,
     book: OrderBook,
     plan: ComparePlan,
-    children: Sequence[Child],
     on_order: OnOrder,
     *,
     few: int = FEW,
     many: int = MANY,
     probes: int = PROBES,
 ) -> tuple[Growth, dict[str, Ratio]]:
-    """Let many orders through this lab and few through a fresh one, and compare what one more takes in each.
+    """Let many orders through one new lab and few through another, and compare what one more takes in each.
 
-    An earlier look at this lab would tell more of the machine, which may have slowed down or sped up since.
+    Two looks at one lab, before and after, would tell more of the machine, which may have slowed down or sped up since.
 
     Args:
-        session: the Temporal server.
-        settings: the fresh lab gets a directory in its data directory.
+        settings: the labs get directories in its data directory.
         book: orders to draw from.
-        plan: what was run here before.
-        children: the workers' processes; those that run elsewhere can't be looked into.
+        plan: seed, label and concurrency.
         on_order: is told of each order's end.
-        few: orders in each style in the fresh lab.
-        many: orders in each style in this one.
+        few: orders in each style in the one lab.
+        many: orders in each style in the other.
         probes: orders that are measured then.
 
     Returns:
-        The memory, and the ratios this lab / fresh lab of the end-to-end times.
+        The memory, and the ratios many / few of the end-to-end times.
     """
-    ours = _styles(session)
-    more = book.take(orders_until(many, plan), plan.seed, f"more-{plan.label}")
-    await closed_loop(ours, more, plan, Results(), on_order)
-    async with whole_lab(settings.beside(_FRESH)) as (other, fresh_children):
-        await warm_up_lab(other, book, plan.as_demo)
-        first = book.take(few, plan.seed, f"{_FRESH}-{plan.label}")
-        await closed_loop(_styles(other), first, plan, Results(), on_order)
+    async with (
+        whole_lab(settings.beside(_GROWN)) as (grown, grown_children),
+        whole_lab(settings.beside(_FRESH)) as (fresh, fresh_children),
+    ):
+        for session, count, name in ((grown, many, _GROWN), (fresh, few, _FRESH)):
+            await warm_up_lab(session, book, plan.as_demo)
+            orders = book.take(count, plan.seed, f"{name}-{plan.label}")
+            await closed_loop(_styles(session), orders, plan, Results(), on_order)
         found = Growth(
             orders_before=few,
-            orders_after=plan.orders + len(more),
+            orders_after=many,
             memory_before_mib=_memory_mib(fresh_children),
-            memory_after_mib=_memory_mib(children),
+            memory_after_mib=_memory_mib(grown_children),
         )
         orders = book.take(probes, plan.seed, f"later-{plan.label}")
-        return found, await _in_turn(session, other, _FRESH, orders, plan.seed, on_order)
-
-
-def orders_until(many: int, plan: ComparePlan) -> int:
-    """How many orders are missing after the plan's own."""
-    return max(0, many - plan.orders)
+        return found, await _in_turn(grown, fresh, _FRESH, orders, plan.seed, on_order)
 
 
 async def against_untuned(  # noqa: PLR0913 - two labs, and what to run in them
