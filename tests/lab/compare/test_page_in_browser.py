@@ -18,6 +18,8 @@ from tests.lab.compare.sample_orders import good_order, slow_order
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
+A4_WITHOUT_MARGINS = 688
+"""182 mm in CSS pixels."""
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +131,20 @@ async def test_text_can_be_read_in_light_and_dark(browser: Browser, tmp_path: Pa
         for selector, ground in (("body", paper), (".soft", paper), ("nav a", paper), (".alarm", alarm)):
             ink = await computed(selector, "color")
             assert (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05) >= 4.5, (scheme, selector)
+
+
+async def test_on_paper_every_table_is_whole(browser: Browser, tmp_path: Path) -> None:
+    page = await opened(browser, tmp_path, samples.comparison(), viewport={"width": A4_WITHOUT_MARGINS, "height": 990})
+    await page.emulate_media(media="print")
+
+    cut = await page.eval_on_selector_all(
+        "table",
+        """(tables, width) => tables.filter(one => one.getBoundingClientRect().right > width)
+            .map(one => one.caption.textContent)""",
+        A4_WITHOUT_MARGINS,
+    )
+
+    assert cut == []
 
 
 async def test_it_prints_in_light_colours(browser: Browser, tmp_path: Path) -> None:
