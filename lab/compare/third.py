@@ -1,4 +1,4 @@
-"""Reactions at a third of the maximum throughput: a load under which nothing has to queue."""
+"""Reactions at a third of the maximum throughput."""
 
 from collections.abc import Mapping, Sequence
 
