@@ -60,6 +60,8 @@ class StyleReport(BaseModel):
     history_events_per_order: float | None
     actions_per_order: float | None
     workflows_per_order: float | None
+    noise_per_order: dict[str, float] = {}
+    """Figure per order to half the width of the 95 % interval of its mean, over the orders of the run."""
     usd_per_million_orders: float | None
     end_states: dict[str, int]
     retries: int | None

@@ -1,5 +1,6 @@
 """Turns what was measured into the report."""
 
+import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from stores.ledger import EffectRecord
 
 USD_PER_MILLION_ACTIONS = 50
 """Price of Temporal Cloud, https://temporal.io/pricing."""
+
+_Z_95 = 1.96
 
 
 def style_report(
@@ -54,6 +57,7 @@ def style_report(
         history_events_per_order=_mean([cost.events for cost in costs]),
         actions_per_order=actions,
         workflows_per_order=round(len(costs) / len(everything), 2) if everything else None,
+        noise_per_order=_noise(costs, len(everything)),
         usd_per_million_orders=None if actions is None else round(actions * USD_PER_MILLION_ACTIONS, 2),
         end_states=dict(states),
         retries=sum(cost.retries for cost in costs) if costs else None,
@@ -133,6 +137,20 @@ def ratios(measured: Measured, effects: Sequence[EffectRecord], seed: int) -> di
     rounds = zip(measured.rates["saga"], measured.rates["choreography"], strict=False)
     pairs["orders_per_s"] = [(ours / our_s, theirs / their_s) for (theirs, their_s), (ours, our_s) in rounds]
     return ratios_of_pairs(pairs, seed)
+
+
+def _noise(costs: Sequence[RunCost], orders: int) -> dict[str, float]:
+    """Half the width of the 95 % interval of each mean: 1.96 standard errors (normal approximation)."""
+    if orders < 2:  # noqa: PLR2004 - one value says nothing about its spread
+        return {}
+    # Most orders are one run; how many have a second one is a count of rare events (Poisson).
+    more_runs = max(0, len(costs) - orders)
+    errors = {
+        "history_events_per_order": statistics.stdev(cost.events for cost in costs) / math.sqrt(orders),
+        "actions_per_order": statistics.stdev(cost.actions for cost in costs) / math.sqrt(orders),
+        "workflows_per_order": math.sqrt(more_runs) / orders,
+    }
+    return {name: round(_Z_95 * error, 3) for name, error in errors.items()}
 
 
 def _mean(values: Sequence[int]) -> float | None:

@@ -60,17 +60,31 @@ def test_of_too_few_pairs_nothing_is_concluded() -> None:
     assert worse(with_ratio(TIME, 1.0, 1.1), with_ratio(TIME, 2.0, 2.1, pairs=5)) == []
 
 
-def test_more_actions_per_order_are_worse_and_one_in_a_thousand_is_noise() -> None:
-    before = comparison()
-    saga = before.styles["saga"]
-    assert saga.actions_per_order is not None
+def with_count(name: str, value: float, noise: float) -> Comparison:
+    styles = comparison().styles
+    saga = styles["saga"].model_copy(update={name: value, "noise_per_order": {name: noise}})
+    return comparison(styles={**styles, "saga": saga})
 
-    def now(factor: float) -> Comparison:
-        more = saga.model_copy(update={"actions_per_order": (saga.actions_per_order or 0) * factor})
-        return comparison(styles={**before.styles, "saga": more})
 
-    assert worse(before, now(1.001)) == []
-    assert worse(before, now(1.2)) == ["saga: actions per order"]
+@pytest.mark.parametrize(
+    ("name", "before", "now", "noise", "regressed"),
+    [
+        ("actions_per_order", 5.0, 5.01, 0, False),
+        ("actions_per_order", 5.0, 5.5, 0.1, True),
+        ("actions_per_order", 5.0, 5.5, 0.4, False),  # customers and faults are not the same in two runs
+        ("actions_per_order", 5.0, 4.0, 0, False),
+        ("history_events_per_order", 22.4, 22.7, 0.1, False),  # how many steps end at the same time
+        ("history_events_per_order", 22.4, 26.4, 0.1, True),
+        ("workflows_per_order", 1.0, 2.0, 0.02, True),
+        ("workflows_per_order", 1.0, 1.02, 0.02, False),
+    ],
+)
+def test_a_count_is_worse_where_it_grew_beyond_the_noise_of_both_runs(
+    name: str, before: float, now: float, noise: float, *, regressed: bool
+) -> None:
+    found = worse(with_count(name, before, noise), with_count(name, now, noise))
+
+    assert found == ([f"saga: {name.replace('_', ' ')}"] if regressed else [])
 
 
 def test_what_one_of_the_runs_lacks_is_not_compared() -> None:
