@@ -88,14 +88,14 @@ async def open_loop(
     size = -(-len(orders) // len(STEPS_OF_THE_RATE))
     for number, share in enumerate(STEPS_OF_THE_RATE):
         batch = orders[number * size : (number + 1) * size]
-        await at_rate(rotated(contestants, number), batch, top * share, plan.seed, into, on_order)
+        await at_rate(rotated(contestants, number), batch, top * share, f"{plan.seed}|{share}", into, on_order)
 
 
 async def at_rate(  # noqa: PLR0913, PLR0917 - who runs what, when, and where it is noted
     contestants: Sequence[Contestant],
     orders: Sequence[Order],
     rate_per_s: float,
-    seed: int,
+    draw: str,
     into: Results,
     on_order: OnOrder,
 ) -> None:
@@ -103,9 +103,16 @@ async def at_rate(  # noqa: PLR0913, PLR0917 - who runs what, when, and where it
 
     All contestants are given the same orders after the same pauses. An order that is placed late, because this process
     could not keep up, is counted from when it should have been placed.
+
+    Args:
+        contestants: in the sequence in which they are given the orders.
+        orders: what arrives.
+        rate_per_s: orders a second, on average.
+        draw: decides the pauses; the same text draws the same ones.
+        into: is given the timings.
+        on_order: is told of each order's end.
     """
-    first = orders[0].order_id if orders else ""
-    rng = random.Random(f"{seed}|{rate_per_s}|{first}")  # noqa: S311 - a reproducible draw, no secret
+    rng = random.Random(draw)  # noqa: S311 - a reproducible draw, no secret
     pauses_s = [rng.expovariate(rate_per_s) for _ in orders]
     for contestant in contestants:
         timings = await _arriving(contestant, orders, pauses_s, on_order)

@@ -44,8 +44,8 @@ async def at_a_third(  # noqa: PLR0913, PLR0917 - who runs what, and how much of
     batch = book.take(orders, plan.seed, f"third-{plan.label}")
     size = -(-orders // _ROUNDS)
     for number, start in enumerate(range(0, orders, size)):
-        turn = rotated(contestants, number)
-        await at_rate(turn, batch[start : start + size], maximum_per_s / 3, plan.seed, into, on_order)
+        turn, some, draw = rotated(contestants, number), batch[start : start + size], f"{plan.seed}|third|{number}"
+        await at_rate(turn, some, maximum_per_s / 3, draw, into, on_order)
 
 
 async def _closed_loop(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import Sequence
 
 import psutil
@@ -50,7 +51,7 @@ async def growth(  # noqa: PLR0913 - two labs, and what to run in them
     Two looks at one lab, before and after, would tell more of the machine, which may have slowed down or sped up since.
 
     Args:
-        settings: the labs get directories in its data directory.
+        settings: the labs get directories in its data directory, which are removed at the end if all went well.
         book: orders to draw from.
         plan: seed, label and concurrency.
         on_order: is told of each order's end.
@@ -61,9 +62,10 @@ async def growth(  # noqa: PLR0913 - two labs, and what to run in them
     Returns:
         The memory, and the ratios many / few of the end-to-end times.
     """
+    labs = settings.beside(f"growth-{plan.label}")  # a lab of an earlier run would not be new
     async with (
-        whole_lab(settings.beside(_GROWN)) as (grown, grown_children),
-        whole_lab(settings.beside(_FRESH)) as (fresh, fresh_children),
+        whole_lab(labs.beside(_GROWN)) as (grown, grown_children),
+        whole_lab(labs.beside(_FRESH)) as (fresh, fresh_children),
     ):
         for session, count, name in ((grown, many, _GROWN), (fresh, few, _FRESH)):
             await warm_up_lab(session, book, plan.as_demo)
@@ -76,7 +78,9 @@ async def growth(  # noqa: PLR0913 - two labs, and what to run in them
             memory_after_mib=_memory_mib(grown_children),
         )
         orders = book.take(probes, plan.seed, f"later-{plan.label}")
-        return found, await _in_turn(grown, fresh, _FRESH, orders, plan.seed, on_order)
+        ratios = await _in_turn(grown, fresh, _FRESH, orders, plan.seed, on_order)
+    await asyncio.to_thread(shutil.rmtree, labs.data)
+    return found, ratios
 
 
 async def against_untuned(  # noqa: PLR0913 - two labs, and what to run in them

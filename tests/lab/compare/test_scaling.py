@@ -1,5 +1,6 @@
 """Scaling, on a real lab with a process per worker, in small."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -46,4 +47,5 @@ async def test_more_subscribers_more_orders_and_default_settings_are_measured(
     # a step waits up to 50 ms at default settings, and there are three
     assert all(ratio.median < 1 for ratio in untuned.values())
     assert all(timing.state is not None for timing in ended)
+    assert await asyncio.to_thread(lambda: [*tmp_path.glob("growth-*")]) == []
     assert len(ended) == 2 * (2 + 4) + (2 * (12 + 4) + 4 * 2) + 4 * 2
