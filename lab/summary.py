@@ -38,7 +38,6 @@ def style_report(
     """
     everything = [timing for timing in measured.all if timing.placed.style == style]
     alone = [timing for timing in measured.one_at_a_time if timing.placed.style == style and timing.asked is None]
-    reactions = reactions_ms(style, alone, effects)
     rate_per_s = rate_of(measured.rates[style])
     counted: dict[str, Counter[str]] = {service.name: Counter() for service in SERVICES}
     for record in effects:
@@ -50,10 +49,7 @@ def style_report(
         orders_per_s=None if rate_per_s is None else round(rate_per_s, 2),
         ack_ms=Percentiles.of([timing.ack_ms for timing in alone]),
         end_to_end_ms=Percentiles.of([timing.end_to_end_ms for timing in alone]),
-        reaction_ms={
-            service.name: Percentiles.of([ms for (name, _), ms in reactions.items() if name == service.name])
-            for service in SERVICES
-        },
+        reaction_ms=by_service(reactions_ms(style, alone, effects)),
         history_events_per_order=_mean([cost.events for cost in costs]),
         actions_per_order=actions,
         workflows_per_order=round(len(costs) / len(everything), 2) if everything else None,
@@ -104,6 +100,18 @@ def reactions_ms(
     return dict(reactions)
 
 
+def by_service(reactions: Mapping[tuple[str, str], float]) -> dict[str, Percentiles | None]:
+    """The distribution of each service's reactions.
+
+    Args:
+        reactions: by service and order, in ms.
+    """
+    return {
+        service.name: Percentiles.of([ms for (name, _), ms in reactions.items() if name == service.name])
+        for service in SERVICES
+    }
+
+
 def ratios(measured: Measured, effects: Sequence[EffectRecord], seed: int) -> dict[str, Ratio]:
     """Choreography divided by saga: over the same orders for latencies, over the same rounds for throughput.
 
@@ -141,7 +149,7 @@ def ratios(measured: Measured, effects: Sequence[EffectRecord], seed: int) -> di
 
 def _noise(costs: Sequence[RunCost], orders: int) -> dict[str, float]:
     """Half the width of the 95 % interval of each mean: 1.96 standard errors (normal approximation)."""
-    if orders < 2:  # noqa: PLR2004 - one value says nothing about its spread
+    if min(orders, len(costs)) < 2:  # noqa: PLR2004 - one value says nothing about its spread
         return {}
     # Most orders are one run; how many have a second one is a count of rare events (Poisson).
     more_runs = max(0, len(costs) - orders)

@@ -1,6 +1,6 @@
 """Turns what the contestants did into figures and ratios."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from lab.compare.comparison import LoadPoint
 from lab.compare.contestants import NAIVE_FANOUT, ONE_ACTIVITY
@@ -8,7 +8,7 @@ from lab.compare.measuring import Results
 from lab.measure import Timing, rate_of
 from lab.paired import ratios_of_pairs
 from lab.report import Percentiles, Ratio, ReferenceReport
-from lab.summary import reactions_ms
+from lab.summary import by_service, reactions_ms
 from orders.model import STYLES, Style
 from services.order_placed import SERVICES
 from stores.ledger import EffectRecord
@@ -28,7 +28,7 @@ def reference_report(name: str, results: Results, effects: Sequence[EffectRecord
     return ReferenceReport(
         orders_per_s=None if rate_per_s is None else round(rate_per_s, 2),
         end_to_end_ms=Percentiles.of([timing.end_to_end_ms for timing in timings]),
-        reaction_ms=_by_service(reactions_ms(style, timings, effects)),
+        reaction_ms=by_service(reactions_ms(style, timings, effects)),
     )
 
 
@@ -112,12 +112,5 @@ def load_point(
     return LoadPoint(
         rate_per_s=round(rate_per_s, 2),
         end_to_end_ms=Percentiles.of([timing.end_to_end_ms for timing in timings]),
-        reaction_ms=_by_service(reactions_ms(listed, timings, effects)),
+        reaction_ms=by_service(reactions_ms(listed, timings, effects)),
     )
-
-
-def _by_service(reactions: Mapping[tuple[str, str], float]) -> dict[str, Percentiles | None]:
-    return {
-        service.name: Percentiles.of([ms for (name, _), ms in reactions.items() if name == service.name])
-        for service in SERVICES
-    }

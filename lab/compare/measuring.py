@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from lab.compare.contestants import Contestant
-from lab.compare.plan import CONCURRENCY, ComparePlan
+from lab.compare.plan import ComparePlan
 from lab.measure import Timing
 from orders.model import STYLES, Order
 
@@ -74,7 +74,7 @@ async def closed_loop(
         batch = orders[start : start + size]
         for contestant in rotated(contestants, number):
             began = time.perf_counter()
-            async for timing in _in_flight(contestant, batch, plan.concurrency or CONCURRENCY):
+            async for timing in _in_flight(contestant, batch, plan.in_flight):
                 into.crowd[contestant.name].append(timing)
                 on_order(contestant.name, timing)
             into.rounds[contestant.name].append((len(batch), time.perf_counter() - began))

@@ -53,10 +53,15 @@ class ComparePlan:
         return min((self.orders + 1) // 2, _MOST_ALONE)
 
     @property
+    def in_flight(self) -> int:
+        """Orders in flight in a closed loop, also in one of a comparison whose own load is an open loop."""
+        return self.concurrency or CONCURRENCY
+
+    @property
     def round_size(self) -> int:
         """Orders of a round of the closed loop: two to ten rounds, of twice what is in flight if there are so many."""
         rest = self.orders - self.alone
-        rounds = max(2, min(_MOST_ROUNDS, rest // (2 * (self.concurrency or CONCURRENCY))))
+        rounds = max(2, min(_MOST_ROUNDS, rest // (2 * self.in_flight)))
         return max(1, -(-rest // rounds))
 
     @property

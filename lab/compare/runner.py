@@ -79,9 +79,7 @@ class Comparing:
         self._has_references = settings.keeps_all_under_data
         self._references = References(session.client, lab_beside(session.lab, BESIDE), plan.as_demo.dice)
         self._blast: dict[Style, BlastRadius] | None = None
-        self._scaling = (
-            Scaling(session, settings, book, plan, has_references=self._has_references) if plan.scaling else None
-        )
+        self._scaling = Scaling(session, settings, book, plan, has_references=self._has_references)
         self.results = Results()
 
     async def measure(self, children: Sequence[Child], on_order: OnOrder) -> None:
@@ -104,7 +102,7 @@ class Comparing:
         if plan.faults is not None and away is not None:
             orders = self._book.take(_BLAST_ORDERS, plan.seed, f"away-{plan.label}")
             self._blast = await blast_radius(session, self._settings, away, orders)
-        if self._scaling:
+        if plan.scaling:
             await self._scaling.measure(self.results.rounds, on_order)
 
     @property
@@ -118,7 +116,7 @@ class Comparing:
         plan = self._plan
         alone, crowd = (5, 4) if self._has_references else (2, 2)
         measured = plan.alone * alone + (plan.orders - plan.alone) * (crowd if plan.rate_per_s is None else 2)
-        return measured + (self._scaling.placements if self._scaling else 0)
+        return measured + (self._scaling.placements if plan.scaling else 0)
 
     async def report(self, *, partial: bool) -> Comparison:
         """What was measured so far.
@@ -139,7 +137,7 @@ class Comparing:
         report = await report_on(session, self._settings, plan.as_demo, orders, measured)
         effects = await asyncio.to_thread(all_effects, self._settings)
         references, third, against = await self._references_and_ratios(effects)
-        ratios = report.ratios | (self._scaling.ratios if self._scaling else {}) | against
+        ratios = report.ratios | self._scaling.ratios | against
         report = report.model_copy(update={"references": references, "ratios": ratios})
         known = coupling()
         return Comparison(
@@ -153,8 +151,8 @@ class Comparing:
             load=load_of(results, effects) or None,
             blast=self._blast,
             at_a_third=third or None,
-            fan_out=self._scaling and self._scaling.fan_out,
-            growth=self._scaling and self._scaling.growth,
+            fan_out=self._scaling.fan_out,
+            growth=self._scaling.growth,
             consistent_ms=await self._consistent_ms() if plan.faults is not None else None,
             eventbridge_usd_per_million_orders={
                 "saga": None,
@@ -174,8 +172,7 @@ class Comparing:
         Args:
             done: the effects of the styles.
         """
-        results, seed = self.results, self._plan.seed
-        third = self._scaling.third if self._scaling else Results()
+        results, third, seed = self.results, self._scaling.third, self._plan.seed
         points: dict[str, LoadPoint] = {}
         rate_per_s = next(iter(third.load), None)
         if rate_per_s is not None:
