@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.succession import take_over_log
 from events.bus import LOG, REDRIVE, bus_id
 from events.edge import MAX_EVENT_BYTES, order_placed
 from events.envelope import Event
@@ -21,6 +22,7 @@ from events.patterns import Pattern
 from events.reading import log_of
 from events.subscriptions import Reaction, Recipient, Subscription, SubscriptionRegistry
 from events.transport import EventPublisher
+from hosting.composition import WORKFLOWS_OF
 from lab.status import end_of
 from orders.model import STYLES, Order
 from runtime.attempts import AttemptPolicy
@@ -29,7 +31,6 @@ from runtime.search import SEARCH_ATTRIBUTES
 from runtime.temporal import ORDERLAB_PLUGIN
 from server.binary import find_temporal_binary
 from tests.labs import Lab, Labs, failing, until
-from workflows.event_bus import EventBus
 
 FORWARD = ["campaign.left", "confirmation.sent", "invoice.issued", "sale.recorded", "shipment.created"]
 
@@ -244,7 +245,7 @@ async def bus_with(client: Client, key: str, *subscribers: str, window_s: float 
         )
         for subscriber in subscribers
     )
-    workers = [Worker(client, task_queue=key, workflows=[EventBus])]
+    workers = [Worker(client, task_queue=key, workflows=WORKFLOWS_OF["bus"], activities=[take_over_log])]
     workers += [
         Worker(client, task_queue=f"{key}-{subscriber}", activities=[handler(subscriber)])
         for subscriber in subscribers
