@@ -1,5 +1,7 @@
 """What the bus and those who speak to it agree on: names, ids, and what a run starts with."""
 
+from datetime import timedelta
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from events.log import EventLog
@@ -25,6 +27,10 @@ TAKE_OVER = "bus.take_over"
 
 SUCCESSION = "BusSuccession"
 """Workflow type of the note that says which run followed a closed one (`events/succession.py`)."""
+
+
+WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
+"""How long a workflow waits for a worker that was killed in the middle of its task."""
 
 
 class BusStart(BaseModel):

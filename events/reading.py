@@ -1,19 +1,26 @@
 """Reads the log of a correlation key, from the run that keeps it or from the one that has closed."""
 
+import asyncio
 import contextlib
+import time
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from temporalio.api.common.v1 import Payloads
+from temporalio.api.enums.v1 import PendingWorkflowTaskState
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from events.bus import LOG, PUBLISH, ROUTE, TAKE_OVER, BusStart, bus_id
+from events.bus import LOG, PUBLISH, ROUTE, TAKE_OVER, WORKFLOW_TASK_TIMEOUT, BusStart, bus_id
 from events.log import EventLog, LogEntry
 from events.subscriptions import Reaction, RoutedEvent
 from events.succession import log_before, result_of
+
+_STARTED = PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED
+
+_LOOK_EVERY_S = 0.01
 
 QUERY_TIMEOUT = timedelta(seconds=5)
 """How long to wait for a worker's answer about an open run."""
@@ -84,6 +91,7 @@ async def facts_of(client: Client, key: str) -> list[LogEntry]:
     """
     try:
         run = client.get_workflow_handle(bus_id(key))
+        await _until_written_down(run)
         history = await run.fetch_history()
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
@@ -104,6 +112,15 @@ async def facts_of(client: Client, key: str) -> list[LogEntry]:
     if start and start.follows and not taken_over:
         before = await log_before(client, key, start.follows, by_run=(await run.describe()).run_id)
     return [*before.entries, *found]
+
+
+async def _until_written_down(run: WorkflowHandle[Any, Any]) -> None:
+    """Wait until a workflow task that is under way has ended: signals that come meanwhile get into the history then."""
+    give_up_at = time.monotonic() + 2 * WORKFLOW_TASK_TIMEOUT.total_seconds()  # a call is not cancelled: decision 19
+    while (await run.describe()).raw_description.pending_workflow_task.state == _STARTED:
+        if time.monotonic() > give_up_at:
+            return
+        await asyncio.sleep(_LOOK_EVERY_S)
 
 
 async def _facts_in(client: Client, event: HistoryEvent, activity_type: str | None) -> list[LogEntry]:

@@ -1,22 +1,18 @@
 """Publishes events on the durable bus: one call to Temporal, and the event survives whatever dies next."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from events.bus import BUS, PUBLISH, BusStart, bus_id
+from events.bus import BUS, PUBLISH, WORKFLOW_TASK_TIMEOUT, BusStart, bus_id
 from events.catalogue import CATALOGUE
 from events.envelope import Event
 from events.log import EventLog
 from events.reading import log_of
 from events.subscriptions import RoutedEvent, SubscriptionRegistry
 from runtime.search import attributes_of
-
-WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
-"""How long a workflow waits for a worker that was killed in the middle of its task."""
 
 
 @dataclass(frozen=True)

@@ -361,3 +361,18 @@ async def test_two_parked_deliveries_of_events_with_one_id_are_redriven_each(lab
 
     assert letter.delivery.id == f"{order.order_id}/order.placed>analytics.on_order_placed"
     assert redriven.outcome is Outcome.DELIVERED
+
+
+@pytest.mark.parametrize("absent", [(), ("analytics",)])
+async def test_whoever_publishes_an_event_again_is_told_that_nothing_was_changed_also_while_the_run_is_open(
+    labs: Labs, order: Order, absent: tuple[str, ...]
+) -> None:
+    async with labs(absent=absent) as lab:
+        await lab.placer.place(order, "choreography")
+        scan = Event(id="scan-1", source="test", type="parcel.scanned", subject=order.order_id, time=datetime.now(UTC))
+        (_, first), (_, again) = [await lab.placer.publish(scan) for _ in range(2)]
+        with pytest.raises(InputError, match="another event under the id 'scan-1'"):
+            await lab.placer.publish(scan.model_copy(update={"data": {"weight": 3}}))
+
+    assert not first
+    assert again
