@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from sqlalchemy import MetaData, RowMapping, Table, create_engine, inspect, make_url, select
+from sqlalchemy import URL, MetaData, RowMapping, Table, create_engine, inspect, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from lab.audit.scenario import Key
@@ -93,7 +93,7 @@ def read_books(settings: Settings) -> Books:
     return Books(tables)
 
 
-def _read(url: str, tables: Sequence[Table]) -> dict[str, Sequence[Record]]:
+def _read(url: URL | str, tables: Sequence[Table]) -> dict[str, Sequence[Record]]:
     target = make_url(url)
     is_file = target.get_backend_name() == "sqlite"
     if is_file and not (target.database and Path(target.database).exists()):
