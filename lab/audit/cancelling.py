@@ -70,12 +70,12 @@ def cancelling_violations(order: PlacedOrder, state: str, books: Books) -> Itera
     decision = next((bool(row["accepted"]) for row in books.of("cancellations", order.key)), None)
     if decision and not is_off:
         yield f"shipping has accepted its cancellation, but it is {state}"
-    can_be_kept = not (_can_not_be_kept(order) or was_off_before(order, books))
-    if is_off and not decision and can_be_kept:
+    was_off = was_off_before(order, books) and not has_request(order)  # of a request that is known, shipping must know
+    if is_off and not decision and not _can_not_be_kept(order) and not was_off:
         yield f"it is {state}, but nothing critical failed, and shipping has {_named(decision)} that"
     for told in sorted(set(_answers(order))):
         # Who asks for the end of an order that is undone anyway is told so, whatever shipping decided before.
-        is_off_anyway = told and is_off and not can_be_kept
+        is_off_anyway = told and is_off and _can_not_be_kept(order)
         if told != decision and not is_off_anyway:
             yield f"the customer was told that cancelling is {_named(told)}, which shipping has {_named(decision)}"
 

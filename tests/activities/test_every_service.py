@@ -14,6 +14,7 @@ from orders.model import Order, Placement
 from runtime.errors import OrderIdTakenError, SupersededError
 from services.service import Cancellation
 from tests.activities.conftest import Seen, at_once, cancelled, placed
+from tests.labs import namesake
 
 
 @dataclass(frozen=True)
@@ -160,12 +161,6 @@ def test_the_largest_real_order_is_taken(service: Service, seen: Seen, order: Or
 # Order ids that are given to another order, as they can be once Temporal has forgotten the first
 
 
-def other(order: Order) -> Order:
-    """Another order under the same id."""
-    more = order.lines[0].model_copy(update={"quantity": order.lines[0].quantity + 93})
-    return order.model_copy(update={"lines": (more, *order.lines[1:])})
-
-
 def undoing(order: Order) -> Cancellation:
     """As the saga of this very order asks for it."""
     return cancelled(order).model_copy(update={"content": order.fingerprint})
@@ -177,7 +172,7 @@ def test_another_order_under_a_known_id_is_refused_and_nothing_is_done_for_it(
     first = service.do(placed(order))
 
     with pytest.raises(OrderIdTakenError, match=f"order id {order.order_id} belongs to an order with other content"):
-        service.do(placed(other(order)))
+        service.do(placed(namesake(order)))
 
     assert seen.names() == sorted(service.done)
     assert service.do(placed(order)) == first
@@ -188,7 +183,7 @@ def test_undoing_a_refused_order_leaves_the_one_that_has_the_id_alone(
 ) -> None:
     first = service.do(placed(order))
 
-    service.undo(undoing(other(order)))
+    service.undo(undoing(namesake(order)))
 
     assert seen.names() == sorted(service.done)
     assert service.do(placed(order)) == first
@@ -202,7 +197,7 @@ def test_undoing_a_refused_order_closes_nothing_of_one_that_has_yet_to_happen(
     service.undo(undoing(order))  # it is closed, as of this order
 
     with pytest.raises(OrderIdTakenError):
-        service.do(placed(other(order)))
+        service.do(placed(namesake(order)))
     with pytest.raises(SupersededError):
         service.do(placed(order))
     assert seen.names() == []
@@ -234,7 +229,7 @@ def test_what_was_done_and_undone_is_not_answered_as_done(service: Service, seen
 def test_of_two_orders_under_one_id_at_the_same_moment_one_is_done_and_the_other_refused(
     service: Service, seen: Seen, order: Order
 ) -> None:
-    both = (order, other(order))
+    both = (order, namesake(order))
 
     def is_done(mine: Order) -> bool:
         try:
@@ -255,7 +250,7 @@ def test_a_handler_tells_that_an_order_under_another_s_id_is_cancelled_and_undoe
 ) -> None:
     service.on_order_placed(order_placed(order))
 
-    (told,) = service.on_order_placed(order_placed(other(order))).events
+    (told,) = service.on_order_placed(order_placed(namesake(order))).events
     undone = service.on_order_cancelled(told.event)
 
     assert told.event.type == "order.cancelled"
@@ -281,7 +276,7 @@ def test_a_rehearsal_takes_no_order_id(service: Service, seen: Seen, order: Orde
     guest = order.model_copy(update={"customer_id": None})
 
     service.do(Placement(style="saga", order=guest, rehearsal=True))
-    service.do(placed(other(order)))
+    service.do(placed(namesake(order)))
 
     assert seen.names() == sorted(service.done)
 
@@ -294,4 +289,4 @@ def test_a_database_of_a_version_that_kept_no_contents_goes_on_and_the_first_con
 
     assert service.do(placed(order)) == first
     with pytest.raises(OrderIdTakenError):
-        service.do(placed(other(order)))
+        service.do(placed(namesake(order)))

@@ -4,21 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
-
 from events.log import OrderState
 from faults.dice import Dice
 from faults.plan import Customers, FaultPlan
 from lab.audit import AuditReport, audit
 from lab.placing import Placed, Placer
-from lab.runs import runs_of, workflow_id
 from lab.status import OrderStatus, end_of
 from orders.model import STYLES, Order, Style
-from tests.labs import Lab, Labs, failing, open_lab
+from tests.labs import Lab, Labs, failing, forget, namesake, open_lab
 
 HANDED_OVER = Dice(plan=FaultPlan(name="handed over", customers=Customers(cancel=0, handover_ms=0)), seed=1)
 """The parcel is handed over the moment that it is made up, so that no customer can cancel any more."""
@@ -33,35 +26,6 @@ NO_PARCEL = Dice(
 
 SHIPPING = ("shipping.begin_fulfilment", "shipping.on_order_placed")
 """Activities of both styles."""
-
-
-def other(order: Order) -> Order:
-    """Another order under the same id."""
-    more = order.lines[0].model_copy(update={"quantity": order.lines[0].quantity + 93})
-    return order.model_copy(update={"lines": (more, *order.lines[1:])})
-
-
-async def forget(client: Client, order: Order, style: Style) -> None:
-    """Have the server delete all that it knows of an order, as at the end of its retention."""
-    name = workflow_id(style, order.order_id)
-    for run_id in await runs_of(client, name):
-        execution = WorkflowExecution(workflow_id=name, run_id=run_id)
-        await client.workflow_service.delete_workflow_execution(
-            DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
-        )
-
-    async with asyncio.timeout(30):
-        while not await _is_gone(client, name):  # noqa: ASYNC110 - the server tells nobody
-            await asyncio.sleep(0.02)
-
-
-async def _is_gone(client: Client, name: str) -> bool:
-    try:
-        await client.get_workflow_handle(name).describe()
-    except RPCError as error:
-        listed = [run.id async for run in client.list_workflows(f"WorkflowId = '{name}'")]
-        return error.status is RPCStatusCode.NOT_FOUND and not listed
-    return False
 
 
 @dataclass(frozen=True)
@@ -135,7 +99,7 @@ async def cancel(lab: Lab, order: Order, style: Style) -> bool:
 async def test_another_order_under_a_forgotten_id_is_cancelled_and_the_old_one_stays_as_it_was(
     lab: Lab, order: Order
 ) -> None:
-    for story in await stories(lab, completed, order, other(order)):
+    for story in await stories(lab, completed, order, namesake(order)):
         assert story.is_cancelled(f"order id {order.order_id} belongs to an order with other content")
         assert len(story.old) == 5
         assert story.now == story.old
@@ -153,18 +117,21 @@ async def test_the_same_order_placed_again_when_it_was_forgotten_is_completed_an
     assert await audited(lab, order) == CLEAN
 
 
-@pytest.mark.parametrize(
-    "cancelled", [cancelled_by_the_customer, cancelled_before_it_was_placed, cancelled_by_the_shop]
-)
-@pytest.mark.parametrize("again", [lambda order: order, other], ids=["the same", "another"])
 async def test_what_is_placed_under_the_id_of_a_forgotten_cancelled_order_ends_cancelled_and_says_why(
-    lab: Lab, order: Order, cancelled: First, again: Callable[[Order], Order]
+    lab: Lab, fresh_orders: Callable[[int], list[Order]]
 ) -> None:
-    for story in await stories(lab, cancelled, order, again(order)):
+    cancelled = (cancelled_by_the_customer, cancelled_before_it_was_placed, cancelled_by_the_shop)
+    same, another = fresh_orders(6)[:3], fresh_orders(6)[3:]
+    told = await asyncio.gather(
+        *(stories(lab, first, order, order) for first, order in zip(cancelled, same, strict=True)),
+        *(stories(lab, first, order, namesake(order)) for first, order in zip(cancelled, another, strict=True)),
+    )
+
+    for story in (story for both in told for story in both):
         assert story.is_cancelled("cancelled before") or story.is_cancelled("belongs to an order with other content")
         assert story.now == story.old
-
-    assert await audited(lab, order) == CLEAN
+    for order in (*same, *another):
+        assert await audited(lab, order) == CLEAN
 
 
 async def test_an_order_that_some_services_know_otherwise_is_cancelled_and_what_others_did_for_it_is_undone(
@@ -189,7 +156,7 @@ async def test_a_forgotten_order_that_can_t_be_cancelled_any_more_is_not_taken_f
         await handed_over(lab, order, style)
         await forget(lab.client, order, style)
         assert not await cancel(lab, order, style)
-        return await lab.run(other(order), style)
+        return await lab.run(namesake(order), style)
 
     for status in await asyncio.gather(*(tell(style) for style in STYLES)):
         assert status.state is OrderState.CANCELLED
@@ -213,7 +180,7 @@ async def test_an_order_forgotten_in_one_style_is_refused_there_and_done_in_the_
     await completed(lab, order, "saga")
     await forget(lab.client, order, "saga")
 
-    ends = {style: await lab.run(other(order), style) for style in STYLES}
+    ends = {style: await lab.run(namesake(order), style) for style in STYLES}
 
     assert [ends[style].state for style in STYLES] == [OrderState.CANCELLED, OrderState.COMPLETED]
     assert await audited(lab, order) == CLEAN
@@ -229,7 +196,7 @@ async def test_a_forgotten_order_is_not_undone_by_the_failure_of_another_one_und
     async with labs() as lab:
         await asyncio.gather(*(forgotten(lab, style) for style in STYLES))
     async with open_lab(lab.client, lab.settings.data, fakes=[failing(one) for one in SHIPPING]) as again:
-        ends = await asyncio.gather(*(again.run(other(order), style) for style in STYLES))
+        ends = await asyncio.gather(*(again.run(namesake(order), style) for style in STYLES))
         report = await audited(again, order)
 
     assert [end.state for end in ends] == [OrderState.CANCELLED] * 2
