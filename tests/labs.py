@@ -140,7 +140,7 @@ async def forget(client: Client, order: Order, style: Style) -> None:
             DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
         )
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):  # it takes seconds: deletions wait for the server's other queues
         while not await _is_gone(client, name):  # noqa: ASYNC110 - the server tells nobody
             await asyncio.sleep(0.02)
 
