@@ -126,8 +126,6 @@ def order_state(log: EventLog) -> OrderState:
     if cancelling:
         gave_up = any(d.state is DeliveryState.PARKED for entry in cancelling for d in entry.deliveries)
         return OrderState.ATTENTION if gave_up else OrderState.CANCELLED
-    if log.deliveries(
-        DeliveryState.SUPERSEDED
-    ):  # cancelled in a log that Temporal has forgotten; the services have not
+    if log.deliveries(DeliveryState.SUPERSEDED):  # cancelled in a log that is gone, which the services remember
         return OrderState.CANCELLED
     return OrderState.PARKED if log.deliveries(DeliveryState.PARKED) else OrderState.COMPLETED

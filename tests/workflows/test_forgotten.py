@@ -1,8 +1,10 @@
 """Orders that Temporal has forgotten, as it does some time after their end: what the services know keeps books true."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from events.log import OrderState
 from faults.dice import Dice
@@ -201,4 +203,30 @@ async def test_a_forgotten_order_is_not_undone_by_the_failure_of_another_one_und
 
     assert [end.state for end in ends] == [OrderState.CANCELLED] * 2
     assert all(len(lab.effects(order, style)) == 5 for style in STYLES)
+    assert report == CLEAN
+
+
+async def test_an_order_whose_id_only_analytics_knows_as_another_s_is_cancelled_and_undone_everywhere_else(
+    labs: Labs, order: Order, tmp_path: Path
+) -> None:
+    # given the books of analytics in a lab that knows nothing else any more
+    async with labs() as before:
+        await asyncio.gather(*(before.run(order, style) for style in STYLES))
+    await asyncio.gather(*(forget(before.client, order, style) for style in STYLES))
+    (tmp_path / "services").mkdir()
+    shutil.copy(before.settings.data / "services" / "analytics.db", tmp_path / "services")
+
+    async with open_lab(before.client, tmp_path) as lab:
+        ends = await asyncio.gather(*(lab.run(namesake(order), style) for style in STYLES))
+        report = await audited(lab, order)
+
+    done = {"shipment.created", "invoice.issued", "confirmation.sent", "campaign.left"}
+    undone = {"shipment.cancelled", "credit_note.issued", "cancellation.sent", "campaign.rejoined"}
+    for end in ends:
+        assert end.state is OrderState.CANCELLED
+        assert "analytics did nothing for this one" in (end.detail or "")
+        effects = set(lab.effects(order, end.style))
+        assert "sale.recorded" in effects
+        assert "sale.reversed" not in effects
+        assert len(effects & done) == len(effects & undone)
     assert report == CLEAN
