@@ -8,6 +8,7 @@ from events.catalogue import SaleRecorded, SaleReversed
 from events.envelope import Event
 from events.subscriptions import Reaction
 from orders.model import Placement, Style
+from runtime.errors import OrderIdTakenError
 from services.analytics import ANALYTICS, ON_ORDER_CANCELLED, ON_ORDER_PLACED, RECORD_SALE, REVERSE_SALE
 from services.service import Cancellation
 from stores import analytics as tables
@@ -36,7 +37,15 @@ class AnalyticsActivities:
             )
 
         key = _key(placement.style, order.order_id, "sale.recorded")
-        return self._ledger.perform(key, record, SaleRecorded, rehearsal=placement.rehearsal, dice=placement.dice)
+        return self._ledger.perform(
+            key,
+            record,
+            SaleRecorded,
+            content=order.fingerprint,
+            undone_by="sale.reversed",
+            rehearsal=placement.rehearsal,
+            dice=placement.dice,
+        )
 
     @activity.defn(name=REVERSE_SALE.activity)
     def reverse_sale(self, cancellation: Cancellation) -> SaleReversed | None:
@@ -47,12 +56,18 @@ class AnalyticsActivities:
             return SaleReversed(order_id=order_id, total_pence=tables.reverse_sale(db, style, order_id))
 
         recorded, reversed_ = (_key(style, order_id, effect) for effect in ("sale.recorded", "sale.reversed"))
-        return self._ledger.undo(recorded, reversed_, reverse, SaleReversed, dice=cancellation.dice)
+        return self._ledger.undo(
+            recorded, reversed_, reverse, SaleReversed, content=cancellation.content, dice=cancellation.dice
+        )
 
     @activity.defn(name=ON_ORDER_PLACED)
     def on_order_placed(self, event: Event) -> Reaction:
-        """`order.placed` → `sale.recorded`."""
-        return self._reporter.tell(event, sale__recorded=self.record_sale(placement_of(event)))
+        """`order.placed` → `sale.recorded`; `order.cancelled` where the order id is another order's."""
+        try:
+            recorded = self.record_sale(placement_of(event))
+        except OrderIdTakenError as taken:
+            return self._reporter.refuse(event, taken)
+        return self._reporter.tell(event, sale__recorded=recorded)
 
     @activity.defn(name=ON_ORDER_CANCELLED)
     def on_order_cancelled(self, event: Event) -> Reaction:

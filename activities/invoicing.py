@@ -8,6 +8,7 @@ from events.catalogue import CreditNoteIssued, InvoiceIssued
 from events.envelope import Event
 from events.subscriptions import Reaction
 from orders.model import Placement, Style
+from runtime.errors import OrderIdTakenError
 from services.invoicing import INVOICING, ISSUE_CREDIT_NOTE, ISSUE_INVOICE, ON_ORDER_CANCELLED, ON_ORDER_PLACED
 from services.service import Cancellation
 from stores import invoicing as tables
@@ -31,7 +32,15 @@ class InvoicingActivities:
             return InvoiceIssued(order_id=order.order_id, invoice_number=number, total_pence=order.total_pence)
 
         key = _key(placement.style, order.order_id, "invoice.issued")
-        return self._ledger.perform(key, issue, InvoiceIssued, rehearsal=placement.rehearsal, dice=placement.dice)
+        return self._ledger.perform(
+            key,
+            issue,
+            InvoiceIssued,
+            content=order.fingerprint,
+            undone_by="credit_note.issued",
+            rehearsal=placement.rehearsal,
+            dice=placement.dice,
+        )
 
     @activity.defn(name=ISSUE_CREDIT_NOTE.activity)
     def issue_credit_note(self, cancellation: Cancellation) -> CreditNoteIssued | None:
@@ -45,12 +54,18 @@ class InvoicingActivities:
             )
 
         issued, credited = (_key(style, order_id, effect) for effect in ("invoice.issued", "credit_note.issued"))
-        return self._ledger.undo(issued, credited, credit, CreditNoteIssued, dice=cancellation.dice)
+        return self._ledger.undo(
+            issued, credited, credit, CreditNoteIssued, content=cancellation.content, dice=cancellation.dice
+        )
 
     @activity.defn(name=ON_ORDER_PLACED)
     def on_order_placed(self, event: Event) -> Reaction:
-        """`order.placed` → `invoice.issued`."""
-        return self._reporter.tell(event, invoice__issued=self.issue_invoice(placement_of(event)))
+        """`order.placed` → `invoice.issued`; `order.cancelled` where the order id is another order's."""
+        try:
+            issued = self.issue_invoice(placement_of(event))
+        except OrderIdTakenError as taken:
+            return self._reporter.refuse(event, taken)
+        return self._reporter.tell(event, invoice__issued=issued)
 
     @activity.defn(name=ON_ORDER_CANCELLED)
     def on_order_cancelled(self, event: Event) -> Reaction:

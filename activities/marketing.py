@@ -16,6 +16,7 @@ from events.catalogue import CampaignLeft, CampaignRejoined, CancellationSent, C
 from events.envelope import Event
 from events.subscriptions import Reaction
 from orders.model import Placement, Style
+from runtime.errors import OrderIdTakenError
 from services.marketing import (
     MARKETING,
     ON_ORDER_CANCELLED,
@@ -76,8 +77,11 @@ class MarketingActivities:
 
     @activity.defn(name=ON_ORDER_PLACED)
     def on_order_placed(self, event: Event) -> Reaction:
-        """`order.placed` → `confirmation.sent`, `campaign.left`."""
-        thanked = self.thank_customer(placement_of(event))
+        """`order.placed` → `confirmation.sent`, `campaign.left`; `order.cancelled` where the id is another order's."""
+        try:
+            thanked = self.thank_customer(placement_of(event))
+        except OrderIdTakenError as taken:
+            return self._reporter.refuse(event, taken)
         return self._reporter.tell(event, confirmation__sent=thanked.confirmation, campaign__left=thanked.campaign)
 
     @activity.defn(name=ON_ORDER_CANCELLED)
@@ -97,7 +101,15 @@ class MarketingActivities:
                 db, key, mail, ConfirmationSent(order_id=order.order_id, message_id=mail["Message-ID"], address=address)
             )
 
-        return self._ledger.perform(key, send, ConfirmationSent, rehearsal=placement.rehearsal, dice=placement.dice)
+        return self._ledger.perform(
+            key,
+            send,
+            ConfirmationSent,
+            content=placement.order.fingerprint,
+            undone_by="cancellation.sent",
+            rehearsal=placement.rehearsal,
+            dice=placement.dice,
+        )
 
     def _send_cancellation(self, cancellation: Cancellation) -> CancellationSent | None:
         confirmed = _key(cancellation.style, cancellation.order_id, "confirmation.sent")
@@ -111,7 +123,9 @@ class MarketingActivities:
                 db, key, mail, CancellationSent(order_id=order_id, message_id=mail["Message-ID"], address=address)
             )
 
-        return self._ledger.undo(confirmed, key, send, CancellationSent, dice=cancellation.dice)
+        return self._ledger.undo(
+            confirmed, key, send, CancellationSent, content=cancellation.content, dice=cancellation.dice
+        )
 
     def _leave_campaign(self, placement: Placement, customer_id: str) -> CampaignLeft | None:
         if not tables.is_member(self._ledger.engine, customer_id):
@@ -123,7 +137,15 @@ class MarketingActivities:
             return CampaignLeft(order_id=order_id, campaign=tables.CAMPAIGN, customer_id=customer_id)
 
         key = _key(style, order_id, "campaign.left")
-        return self._ledger.perform(key, leave, CampaignLeft, rehearsal=placement.rehearsal, dice=placement.dice)
+        return self._ledger.perform(
+            key,
+            leave,
+            CampaignLeft,
+            content=placement.order.fingerprint,
+            undone_by="campaign.rejoined",
+            rehearsal=placement.rehearsal,
+            dice=placement.dice,
+        )
 
     def _rejoin_campaign(self, cancellation: Cancellation) -> CampaignRejoined | None:
         style, order_id = cancellation.style, cancellation.order_id
@@ -133,7 +155,9 @@ class MarketingActivities:
             return CampaignRejoined(order_id=order_id, campaign=tables.CAMPAIGN, customer_id=customer_id)
 
         left, rejoined = (_key(style, order_id, effect) for effect in ("campaign.left", "campaign.rejoined"))
-        return self._ledger.undo(left, rejoined, rejoin, CampaignRejoined, dice=cancellation.dice)
+        return self._ledger.undo(
+            left, rejoined, rejoin, CampaignRejoined, content=cancellation.content, dice=cancellation.dice
+        )
 
     def _send(self, db: Connection, key: EffectKey, mail: EmailMessage, sent: SentMail) -> SentMail:
         """Send a mail within the transaction that records it.

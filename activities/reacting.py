@@ -12,6 +12,7 @@ from events.subscriptions import Reaction, RoutedEvent, SubscriptionRegistry
 from faults.dice import Dice
 from orders.cancelling import CancelRequest
 from orders.model import Order, Placement
+from runtime.errors import OrderIdTakenError
 from services.service import Cancellation
 
 
@@ -45,6 +46,14 @@ class Reporter:
             )
         )
 
+    def refuse(self, cause: Event, why: OrderIdTakenError) -> Reaction:
+        """What a handler answers to an order whose id belongs to another one: it can't be kept, whatever the service.
+
+        Who has begun it undoes that. The event says which of the two orders is meant, and nobody undoes the other.
+        """
+        refused = cause.model_copy(update={"ordercontent": placement_of(cause).order.fingerprint})
+        return self.tell(refused, order__cancelled=OrderCancelled(order_id=cause.correlation_key, reason=str(why)))
+
 
 class Routing:
     """The bus worker's own activity: finds the recipients of a failure event."""
@@ -68,7 +77,13 @@ def placement_of(event: Event) -> Placement:
 def cancellation_of(event: Event) -> Cancellation:
     """The compensation that an event asks for which cancels the order: the same as the saga's."""
     fact = OrderCancelled.model_validate(event.data)
-    return Cancellation(style="choreography", order_id=fact.order_id, reason=fact.reason, dice=_dice_of(event))
+    return Cancellation(
+        style="choreography",
+        order_id=fact.order_id,
+        reason=fact.reason,
+        content=event.ordercontent,
+        dice=_dice_of(event),
+    )
 
 
 def request_of(event: Event) -> CancelRequest:

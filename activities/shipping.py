@@ -9,6 +9,7 @@ from events.envelope import Event
 from events.subscriptions import Reaction
 from orders.cancelling import CancelDecision, CancelRequest
 from orders.model import Placement, Style
+from runtime.errors import OrderIdTakenError
 from services.service import Cancellation
 from services.shipping import (
     BEGIN_FULFILMENT,
@@ -44,7 +45,15 @@ class ShippingActivities:
             )
 
         key = _key(placement.style, order.order_id, "shipment.created")
-        return self._ledger.perform(key, create, ShipmentCreated, rehearsal=placement.rehearsal, dice=placement.dice)
+        return self._ledger.perform(
+            key,
+            create,
+            ShipmentCreated,
+            content=order.fingerprint,
+            undone_by="shipment.cancelled",
+            rehearsal=placement.rehearsal,
+            dice=placement.dice,
+        )
 
     @activity.defn(name=CANCEL_SHIPMENT.activity)
     def cancel_shipment(self, cancellation: Cancellation) -> ShipmentCancelled | None:
@@ -56,7 +65,9 @@ class ShippingActivities:
             return ShipmentCancelled(order_id=order_id, tracking_number=number)
 
         created, cancelled = (_key(style, order_id, effect) for effect in ("shipment.created", "shipment.cancelled"))
-        return self._ledger.undo(created, cancelled, cancel, ShipmentCancelled, dice=cancellation.dice)
+        return self._ledger.undo(
+            created, cancelled, cancel, ShipmentCancelled, content=cancellation.content, dice=cancellation.dice
+        )
 
     @activity.defn(name=DECIDE_CANCELLATION.activity)
     def decide_cancellation(self, request: CancelRequest) -> CancelDecision:
@@ -94,8 +105,12 @@ class ShippingActivities:
 
     @activity.defn(name=ON_ORDER_PLACED)
     def on_order_placed(self, event: Event) -> Reaction:
-        """`order.placed` → `shipment.created`."""
-        return self._reporter.tell(event, shipment__created=self.begin_fulfilment(placement_of(event)))
+        """`order.placed` → `shipment.created`; `order.cancelled` where the order id is another order's."""
+        try:
+            created = self.begin_fulfilment(placement_of(event))
+        except OrderIdTakenError as taken:
+            return self._reporter.refuse(event, taken)
+        return self._reporter.tell(event, shipment__created=created)
 
     @activity.defn(name=ON_ORDER_CANCELLED)
     def on_order_cancelled(self, event: Event) -> Reaction:

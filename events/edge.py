@@ -87,7 +87,8 @@ def check_against_catalogue(event: Event, *, where: str) -> Event:
         raise InputError(
             f"{where}: the subject of {event.type} must be the order id {order_id!r}, not {event.subject!r}"
         )
-    return event.model_copy(update={"data": _data(fact)})
+    content = fact.fingerprint if isinstance(fact, Order) else None
+    return event.model_copy(update={"data": _data(fact), "ordercontent": content})
 
 
 def order_placed(order: Order, *, rehearsal: bool = False, dice: Dice | None = None) -> Event:
@@ -106,6 +107,7 @@ def order_placed(order: Order, *, rehearsal: bool = False, dice: Dice | None = N
         data=_data(order),
         rehearsal=rehearsal,
         dice=None if dice is None else _as_attribute(dice),
+        ordercontent=order.fingerprint,
     )
     _check_size(event.model_dump_json().encode(), where=f"order {order.order_id}")
     return event

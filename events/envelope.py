@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-OWN_ATTRIBUTES = frozenset({"dice", "rehearsal"})
-"""Extension attributes that say how the lab runs an event; nobody else may set them."""
+OWN_ATTRIBUTES = frozenset({"dice", "rehearsal", "ordercontent"})
+"""Extension attributes that say how an event is to be run; nobody else may set them."""
 
 OWN_SOURCES = "orderlab/"
 """Begins the source of each event that orderlab itself tells of."""
@@ -49,6 +49,9 @@ class Event(BaseModel):
     """Extension: part of a warm-up that leaves nothing behind."""
     dice: str | None = None
     """Extension: what goes wrong on the way, as JSON; it goes on to all that follows from the event."""
+    ordercontent: str | None = None
+    """Extension: fingerprint of the order that was placed. It goes on to all that follows: whoever undoes an order has
+    to know which, as its id may stand for another one."""
 
     @property
     def correlation_key(self) -> str:
@@ -98,6 +101,7 @@ class Event(BaseModel):
             causationid=self.name,
             rehearsal=self.rehearsal,
             dice=self.dice,
+            ordercontent=self.ordercontent,
         )
 
     def redriven(self) -> "Event":

@@ -206,7 +206,8 @@ def order_state(log: EventLog) -> OrderState:
     """An order's business state, projected from its log: the bus itself knows nothing of orders.
 
     A delivery still pending means the order is running. An event that cancels the order undoes it; if the delivery of
-    one is parked, a compensation gave up, and a person has to look at it.
+    one is parked, a compensation gave up, and a person has to look at it. Work that was refused as superseded tells of
+    an earlier cancellation, whether the log still holds it or not.
     """
     if not log.entries or log.deliveries(DeliveryState.PENDING):
         return OrderState.RUNNING
@@ -214,4 +215,6 @@ def order_state(log: EventLog) -> OrderState:
     if cancelling:
         gave_up = any(d.state is DeliveryState.PARKED for entry in cancelling for d in entry.deliveries)
         return OrderState.ATTENTION if gave_up else OrderState.CANCELLED
+    if log.deliveries(DeliveryState.SUPERSEDED):  # cancelled in a log that is gone, which the services remember
+        return OrderState.CANCELLED
     return OrderState.PARKED if log.deliveries(DeliveryState.PARKED) else OrderState.COMPLETED

@@ -41,7 +41,7 @@ async def up(settings: Settings) -> None:
         RESULTS.print(f"UI          {session.ui_url or 'of your server'}")
         for child in children:
             where = f", {child.address}, keeps {settings.mail_dir}" if child.address else ""
-            RESULTS.print(f"{child.name:<11} pid {child.pid}{where}, log {child.log}")
+            RESULTS.print(f"{child.name:<11} pid {child.pid}{where}, log {child.log}", markup=False)
         if session.server is None and not children:
             RESULTS.print("Everything is at work already.")
             return

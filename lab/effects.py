@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from orders.model import Style
@@ -43,12 +43,13 @@ def consistent_since_us(settings: Settings) -> dict[tuple[Style, str], int]:
     return latest
 
 
-def _read(settings: Settings, read: Callable[[str], Found]) -> Iterator[Found]:
+def _read(settings: Settings, read: Callable[[URL | str], Found]) -> Iterator[Found]:
     """What there is to read in the database of each service, of those that exist."""
     for service in SERVICES:
         url = settings.database_url(service.name)
-        file = make_url(url).database
-        if url.startswith("sqlite") and (file is None or not Path(file).exists()):
+        target = make_url(url)
+        is_file = target.get_backend_name() == "sqlite"
+        if is_file and not (target.database and Path(target.database).exists()):
             continue
         try:
             yield read(url)

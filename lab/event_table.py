@@ -32,6 +32,8 @@ _HEAD = """# Who hears of what, and does what
 The whole choreography of the scenario `order-placed`, read off the code by calling each subscriber's handler
 (`make schemas`). No service knows another: it knows the events that it hears and tells. The schema of each event is in
 [events](events). Once the parcel is handed over, shipping answers `order.cancel_requested` by `cancellation.refused`.
+To an order whose id belongs to [another order](guarantees.md#what-temporal-forgets), each service answers
+`order.cancelled`.
 
 | event | service | if it gives up | its effects | events out |
 |---|---|---|---|---|

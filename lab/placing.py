@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypedDict
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.common import TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from events.bus import WORKFLOW_TASK_TIMEOUT
 from events.edge import order_placed
 from events.envelope import Event
+from events.log import OrderState
 from events.reading import facts_of
 from events.transport import EventPublisher
 from faults.dice import ChangeOfMind, Dice
@@ -96,19 +97,27 @@ class Placer:
             publication = await self._publisher.publish(event, summary=_summary(order))
             return Placed(style, order.order_id, publication.known)
         placement = Placement(style=style, order=order, lab=self._lab, rehearsal=rehearsal, dice=dice)
-        try:
-            await self._client.start_workflow(
-                OrderSaga.run,
-                placement,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                **self._saga_options(order, event.digest),
-            )
-        except WorkflowAlreadyStartedError:
-            run = await latest_run(self._client, self._lab, style, order.order_id)
-            if run is None or await run.memo_value(DIGEST, default=None) is not None:
-                return Placed(style, order.order_id, known=True)
-            await self._take_in_cancelled(LateOrder(placement=placement, digest=event.digest))
+        for reuse in (WorkflowIDReusePolicy.REJECT_DUPLICATE, WorkflowIDReusePolicy.ALLOW_DUPLICATE):
+            try:
+                await self._client.start_workflow(
+                    OrderSaga.run, placement, id_reuse_policy=reuse, **self._saga_options(order, event.digest)
+                )
+                return Placed(style, order.order_id, known=False)
+            except WorkflowAlreadyStartedError:
+                run = await latest_run(self._client, self._lab, style, order.order_id)
+                if run is None or await run.memo_value(DIGEST, default=None) is not None:
+                    return Placed(style, order.order_id, known=True)
+                if not await self._has_refused(run):
+                    break
+        await self._take_in_cancelled(LateOrder(placement=placement, digest=event.digest))
         return Placed(style, order.order_id, known=False)
+
+    async def _has_refused(self, run: WorkflowExecutionDescription) -> bool:
+        """Whether it is a refused cancellation, of an order that Temporal has forgotten: nothing is cancelled by it."""
+        if run.status is not WorkflowExecutionStatus.COMPLETED:
+            return False
+        ended = self._client.get_workflow_handle_for(OrderSaga.run, run.id, run_id=run.run_id)
+        return (await ended.result()).state is OrderState.COMPLETED
 
     async def _take_in_cancelled(self, late: LateOrder) -> None:
         """Hand an order that was cancelled before it was placed to what remembers that, at work or not."""

@@ -172,4 +172,6 @@ def _of_log(log: EventLog) -> tuple[OrderState, str | None]:
         for state in (DeliveryState.FAILED, DeliveryState.PARKED)
         for delivery in log.deliveries(state)
     ]
+    if not reasons:  # cancelled in a log that Temporal has forgotten: those who were asked again say so
+        reasons = [delivery.reason for delivery in log.deliveries(DeliveryState.SUPERSEDED) if delivery.reason][:1]
     return order_state(log), "; ".join(reasons) or None

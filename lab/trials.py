@@ -5,6 +5,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from shlex import quote
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -53,7 +54,8 @@ async def demo(settings: Settings, plan: DemoPlan, *, tuned: bool, json: Path | 
             RESULTS.print(f"Order {result.links.order_id} in both styles, in the Temporal UI:")
             for style in STYLES:
                 RESULTS.print(f"  {getattr(result.links, style) or workflow_id(style, result.links.order_id)}")
-            RESULTS.print(f"Its events: .venv/bin/orderlab events {result.links.order_id} --data {settings.data}")
+            shown = f".venv/bin/orderlab events {result.links.order_id} --data {quote(str(settings.data))}"
+            RESULTS.print(f"Its events: {shown}", markup=False)
         broken = result.broken()
         if broken:
             raise OrderlabError("; ".join(broken))
@@ -65,12 +67,13 @@ async def demo(settings: Settings, plan: DemoPlan, *, tuned: bool, json: Path | 
 @contextlib.asynccontextmanager
 async def _told_when_nothing_ends(settings: Settings, ended: list[Timing]) -> AsyncIterator[None]:
     """Say where to look when no order ends for long."""
+    shown = f"`orderlab orders --data {quote(str(settings.data))}`"
 
     async def watch() -> None:
         before = -1
         while True:
             if len(ended) == before:
-                announce(f"no order has ended for {PATIENCE_S} s: `orderlab orders --data {settings.data}` says why")
+                announce(f"no order has ended for {PATIENCE_S} s: {shown} says why")
             before = len(ended)
             await asyncio.sleep(PATIENCE_S)
 

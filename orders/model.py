@@ -1,6 +1,7 @@
 """The order: what a customer bought. Money is `Decimal` pounds at the edge and whole pence inside, never a float."""
 
 import hashlib
+import json
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -77,9 +78,14 @@ class Order(BaseModel):
         return sum(line.amount_pence for line in self.lines)
 
     @property
-    def digest(self) -> str:
-        """Fingerprint of the content: equal exactly where two orders say the same thing."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
+    def fingerprint(self) -> str:
+        """Of the content: equal exactly where two orders say the same thing, however it was written.
+
+        Services keep it for good, so it is made from what an order means, and not from how it is written today.
+        """
+        lines = [[of.stock_code, of.description, of.quantity, of.unit_price_pence] for of in self.lines]
+        said = [self.order_id, self.customer_id, self.country, self.placed_at.isoformat(), lines]
+        return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()[:32]
 
 
 class Placement(BaseModel):

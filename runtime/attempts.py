@@ -27,7 +27,13 @@ class AttemptPolicy(BaseModel):
     longest_pause_s: float = 60
     window_s: float
     """After this time the work is given up; it must exceed the longest planned outage of the service."""
-    non_retryable: tuple[str, ...] = ("SupersededError", "MailRefusedError", "PermanentFaultError", "ValidationError")
+    non_retryable: tuple[str, ...] = (
+        "OrderIdTakenError",
+        "SupersededError",
+        "MailRefusedError",
+        "PermanentFaultError",
+        "ValidationError",
+    )
     """Error types that no further attempt can cure; `ValidationError` is pydantic's, of input that is none."""
 
     def options(self) -> ActivityOptions:

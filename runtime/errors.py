@@ -39,5 +39,9 @@ class NoServerError(OrderlabError):
     exit_code = ExitCode.NO_SERVER
 
 
+class OrderIdTakenError(Exception):
+    """An order id belongs to an order with other content, of which the service knows: refused, and never retried."""
+
+
 class SupersededError(Exception):
     """Work came too late: what it would do has been compensated already, so it is refused and never retried."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL
 
 from runtime.errors import InputError
 
@@ -45,10 +46,13 @@ class Settings(BaseSettings):
     server_wait_s: float = Field(default=30, gt=0)
     """How long to wait for a Temporal server to answer."""
 
-    def database_url(self, service: str) -> str:
-        """The SQLAlchemy URL of a service's own database."""
+    def database_url(self, service: str) -> URL | str:
+        """The SQLAlchemy URL of a service's own database: as it was given, or of a file under `data`.
+
+        No text in the second case, in which a `?` in the directory's name would begin the URL's query.
+        """
         given: str | None = getattr(self, f"{service}_db_url", None)
-        return given or f"sqlite:///{(self.data / 'services' / f'{service}.db').resolve()}"
+        return given or URL.create("sqlite", database=str((self.data / "services" / f"{service}.db").resolve()))
 
     @property
     def keeps_all_under_data(self) -> bool:

@@ -13,7 +13,7 @@ _TAIL_BYTES = 8192
 
 
 def start_child(
-    argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None
+    argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.Popen[bytes]:
     """Start a command in the background.
 
@@ -26,6 +26,7 @@ def start_child(
         argv: the command and its arguments.
         log: standard output and standard error are appended to this file.
         env: the whole environment of the child; ours if None.
+        cwd: its working directory; ours if None.
 
     Returns:
         The process; its pid is the command's and also its process group's.
@@ -44,6 +45,7 @@ def start_child(
             stdout=sink,
             stderr=subprocess.STDOUT,
             env=env,
+            cwd=cwd,
             start_new_session=True,
         )
 

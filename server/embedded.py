@@ -21,6 +21,7 @@ from server.attributes import register_search_attributes, type_name
 from server.children import end_child, kill_child, last_line, start_child
 from server.connect import connect_to, server_version
 from server.ports import LOOPBACK, free_ports
+from server.retention import keep_histories
 from server.state import ServerState
 
 TUNING = (
@@ -74,7 +75,7 @@ class EmbeddedServer:
     def __init__(self, binary: Path, settings: Settings, *, tuned: bool = True) -> None:
         self.tuned = tuned
         self.log = settings.log_dir / "server.log"
-        self._binary = binary
+        self._binary = binary.absolute()  # the server is given a working directory of its own
         self._database = (settings.data / "temporal.db").resolve()
         self._wait_s = settings.server_wait_s
         self._ports: _Ports | None = None
@@ -208,7 +209,10 @@ class EmbeddedServer:
         self._database.parent.mkdir(parents=True, exist_ok=True)
         log_start = self.log.stat().st_size if self.log.exists() else 0
         self._child = start_child(
-            self._command(ports), log=self.log, env={**os.environ, **(TUNED_ENV if self.tuned else {})}
+            self._command(ports),
+            log=self.log,
+            env={**os.environ, **(TUNED_ENV if self.tuned else {})},
+            cwd=self._database.parent,
         )
         try:
             await self._until_it_answers(self._child, ports.grpc, log_start)
@@ -227,7 +231,9 @@ class EmbeddedServer:
             *("--ip", LOOPBACK, "--port", str(ports.grpc)),
             *("--ui-ip", LOOPBACK, "--ui-port", str(ports.ui)),
             *("--metrics-port", str(ports.metrics)),
-            *("--db-filename", self._database),
+            # A bare name, in the server's working directory: it becomes part of a URL, in which `?`, `#` and `%` of a
+            # directory's name would be no letters any more.
+            *("--db-filename", self._database.name),
             *[part for attribute in attributes for part in ("--search-attribute", attribute)],
             *tuning,
         ]
@@ -245,6 +251,7 @@ class EmbeddedServer:
                     client = await connect_to(f"{LOOPBACK}:{port}", wait_s=left_s)
                     # A database made by an earlier version may lack some: the options act on a new one only.
                     await register_search_attributes(client, left_s)
+                    await keep_histories(client)
                     self._version = await server_version(client)
                     self._client = client
                 except (NoServerError, RPCError) as error:

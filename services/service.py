@@ -20,6 +20,8 @@ class Cancellation(BaseModel):
     style: Style
     order_id: OrderId
     reason: str
+    content: str | None = None
+    """Fingerprint of the order to undo; None for the one that the order id stands for, as where a customer cancels."""
     dice: Dice | None = None
 
     def redriven(self) -> "Cancellation":

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
@@ -12,7 +12,7 @@ from runtime.errors import InputError
 Insert = postgresql.Insert | sqlite.Insert
 
 
-def open_database(url: str, metadata: MetaData) -> Engine:
+def open_database(url: URL | str, metadata: MetaData) -> Engine:
     """Connect to a service's database and create the tables that are missing.
 
     Args:
@@ -49,7 +49,7 @@ def _begin_immediately(db: Connection) -> None:
     db.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def check_database_url(url: str) -> None:
+def check_database_url(url: URL | str) -> None:
     """Make sure that a database of this URL can be opened by us.
 
     Raises:
@@ -60,7 +60,7 @@ def check_database_url(url: str) -> None:
     except ArgumentError:
         known = False
     if not known:
-        raise InputError(f"no database URL: {url!r}; write postgresql+psycopg://… or sqlite:///…")
+        raise InputError(f"no database URL: {str(url)!r}; write postgresql+psycopg://… or sqlite:///…")
 
 
 def insert_into(db: Connection, table: Table) -> Insert:

@@ -3,12 +3,13 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from pydantic import BaseModel, JsonValue
 from sqlalchemy import (
+    URL,
     BigInteger,
     Column,
     Connection,
@@ -26,7 +27,8 @@ from sqlalchemy import (
 
 from faults.dice import NOTHING, Dice
 from orders.model import Style
-from runtime.errors import SupersededError
+from runtime.errors import OrderIdTakenError, SupersededError
+from stores.contents import contents_table, stands_for
 from stores.database import insert_if_new, insert_into, open_database
 
 Fact = TypeVar("Fact", bound=BaseModel)
@@ -48,7 +50,8 @@ class EffectKey:
 
 
 def effects_table(metadata: MetaData) -> Table:
-    """Every service's database has this table: one row per idempotency key."""
+    """Every service's database has this table: one row per idempotency key; and two more that the ledger needs."""
+    contents_table(metadata)
     Table(
         "fault_attempts",  # how often what the dice are to make fail was tried
         metadata,
@@ -72,17 +75,20 @@ def effects_table(metadata: MetaData) -> Table:
 class Ledger:
     """Performs effects and undoes them, each in one transaction under its key."""
 
-    def __init__(self, url: str, metadata: MetaData) -> None:
+    def __init__(self, url: URL | str, metadata: MetaData) -> None:
         self.engine: Engine = open_database(url, metadata)
         self._effects = metadata.tables["effects"]
         self._attempts = metadata.tables["fault_attempts"]
+        self._contents = metadata.tables["order_contents"]
 
-    def perform(
+    def perform(  # noqa: PLR0913 - the one place where all of it matters
         self,
         key: EffectKey,
         do: Callable[[Connection], Fact],
         fact: type[Fact],
         *,
+        content: str,
+        undone_by: str,
         rehearsal: bool = False,
         dice: Dice | None = None,
     ) -> Fact:
@@ -92,33 +98,45 @@ class Ledger:
             key: names the effect.
             do: writes the effect's rows and answers the fact.
             fact: its model, to read it back.
+            content: fingerprint of the order that it is done for.
+            undone_by: the effect that undoes it.
             rehearsal: do everything but the commit.
             dice: decide what goes wrong with it.
 
         Raises:
-            SupersededError: the effect was compensated before it happened.
+            OrderIdTakenError: the order id stands for an order of other content.
+            SupersededError: the effect was compensated, before it happened or since.
             PermanentFaultError: the dice say so.
             TransientFaultError: likewise.
             AcknowledgementLostError: likewise.
         """
-        return self._under(dice, key, lambda: self._perform(key, do, fact, rehearsal=rehearsal))
+        undoing = replace(key, effect=undone_by)
 
-    def undo(
+        def perform() -> tuple[Fact, bool]:
+            return self._perform(key, do, fact, content=content, undoing=undoing, rehearsal=rehearsal)
+
+        return self._under(dice, key, perform)
+
+    def undo(  # noqa: PLR0913 - as `perform`
         self,
         done: EffectKey,
         key: EffectKey,
         do: Callable[[Connection], Fact],
         fact: type[Fact],
         *,
+        content: str | None,
         dice: Dice | None = None,
     ) -> Fact | None:
         """Undo an effect and record that; where it never happened, close its key, so that a late attempt is refused.
+
+        Where the order id stands for an order of other content, nothing happens at all: what was done is not its own.
 
         Args:
             done: the effect to undo.
             key: names the undoing effect.
             do: writes the undoing rows and answers the fact.
             fact: its model, to read it back.
+            content: fingerprint of the order that is undone; None for the one that the order id stands for.
             dice: decide what goes wrong with it.
 
         Returns:
@@ -130,6 +148,8 @@ class Ledger:
             AcknowledgementLostError: likewise.
         """
         with self.engine.begin() as db:
+            if content is not None and not self._stands_for(db, done, content):
+                return None
             if self.close(db, done):
                 return None
         return self._under(dice, key, lambda: self._perform(key, do, fact))
@@ -148,12 +168,26 @@ class Ledger:
         throw.after(is_new=is_new)
         return answer
 
-    def _perform(
-        self, key: EffectKey, do: Callable[[Connection], Fact], fact: type[Fact], *, rehearsal: bool = False
+    def _perform(  # noqa: PLR0913 - as `perform`
+        self,
+        key: EffectKey,
+        do: Callable[[Connection], Fact],
+        fact: type[Fact],
+        *,
+        content: str | None = None,
+        undoing: EffectKey | None = None,
+        rehearsal: bool = False,
     ) -> tuple[Fact, bool]:
         """The fact, and whether it came about just now."""
         with self.engine.connect() as db, db.begin() as transaction:
+            if content is not None and not self._stands_for(db, key, content):
+                raise OrderIdTakenError(
+                    f"order id {key.order_id} belongs to an order with other content; "
+                    f"{key.service} did nothing for this one: give it an id of its own"
+                )
             if not self._claim(db, key, DONE):
+                if undoing is not None and self._state(db, undoing) == DONE:
+                    raise SupersededError(f"order {key.order_id} was cancelled before: {key.effect} was undone")
                 return self._answer_again(db, key, fact), False
             answer = do(db)
             self._stamp(db, key, answer)
@@ -170,6 +204,11 @@ class Ledger:
             )
             count: int = db.execute(bump.returning(self._attempts.c.attempts)).scalar_one()
         return count
+
+    def _stands_for(self, db: Connection, key: EffectKey, content: str) -> bool:
+        return stands_for(
+            db, self._contents, style=key.style, order_id=key.order_id, service=key.service, content=content
+        )
 
     def _claim(self, db: Connection, key: EffectKey, state: str) -> bool:
         return insert_if_new(
@@ -196,7 +235,7 @@ class Ledger:
         row = self._effects.c.idempotency_key == str(key)
         state, answer = db.execute(select(self._effects.c.state, self._effects.c.fact).where(row)).one()
         if state == CLOSED:
-            raise SupersededError(f"{key} was compensated before it happened")
+            raise SupersededError(f"order {key.order_id} was cancelled before: {key.effect} will not happen any more")
         return fact.model_validate_json(answer)
 
 
@@ -214,7 +253,7 @@ class EffectRecord(BaseModel):
     """What the effect answered."""
 
 
-def read_effects(url: str, order_id: str | None = None) -> list[EffectRecord]:
+def read_effects(url: URL | str, order_id: str | None = None) -> list[EffectRecord]:
     """Every effect in a service's database, oldest first; closed keys are no effects.
 
     Args:
@@ -244,7 +283,7 @@ def read_effects(url: str, order_id: str | None = None) -> list[EffectRecord]:
         engine.dispose()
 
 
-def read_last_change(url: str) -> dict[tuple[Style, str], int]:
+def read_last_change(url: URL | str) -> dict[tuple[Style, str], int]:
     """When an order's keys were last written, done or closed: microseconds since 1970, by style and order.
 
     Args:

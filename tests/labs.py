@@ -11,8 +11,11 @@ from threading import Event
 from typing import Any, get_type_hints
 
 from temporalio import activity
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from hosting.attempts import AttemptsTold
@@ -20,6 +23,7 @@ from hosting.composition import activities_of
 from hosting.workers import hosting
 from lab.effects import all_effects
 from lab.placing import Placer
+from lab.runs import runs_of, workflow_id
 from lab.status import OrderStatus, end_of, status_of
 from orders.model import Order, Style
 from runtime.settings import Settings
@@ -125,6 +129,35 @@ async def until_listed(client: Client, workflow_id: str, *, within_s: float = 30
             if (run.run_id, run.status) in {(one.run_id, one.status) async for one in client.list_workflows(query)}:
                 return
             await asyncio.sleep(0.02)
+
+
+async def forget(client: Client, order: Order, style: Style) -> None:
+    """Have the server delete all that it knows of an order, as at the end of its retention."""
+    name = workflow_id(style, order.order_id)
+    for run_id in await runs_of(client, name):
+        execution = WorkflowExecution(workflow_id=name, run_id=run_id)
+        await client.workflow_service.delete_workflow_execution(
+            DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
+        )
+
+    async with asyncio.timeout(120):  # it takes seconds: deletions wait for the server's other queues
+        while not await _is_gone(client, name):  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.02)
+
+
+async def _is_gone(client: Client, name: str) -> bool:
+    try:
+        await client.get_workflow_handle(name).describe()
+    except RPCError as error:
+        listed = [run.id async for run in client.list_workflows(f"WorkflowId = '{name}'")]
+        return error.status is RPCStatusCode.NOT_FOUND and not listed
+    return False
+
+
+def namesake(order: Order) -> Order:
+    """Another order under the same id."""
+    more = order.lines[0].model_copy(update={"quantity": order.lines[0].quantity + 93})
+    return order.model_copy(update={"lines": (more, *order.lines[1:])})
 
 
 @contextlib.asynccontextmanager

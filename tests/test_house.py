@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 
 import jsonschema
 import pytest
@@ -59,3 +60,14 @@ def test_the_data_set_names_its_authors_and_licence() -> None:
 
     assert "Chen, D. (2015)" in text
     assert "CC BY 4.0" in text
+
+
+def test_each_guarantee_names_tests_that_exist() -> None:
+    page = (PROJECT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+
+    for chapter in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", chapter)
+        assert named, chapter.splitlines()[0]
+        for file, test in named:
+            assert f"def {test}(" in (PROJECT / file).read_text(encoding="utf-8"), test
+    assert re.findall(r"^## (\d+)\.", page, flags=re.MULTILINE) == [str(number) for number in range(1, 11)]

@@ -5,15 +5,20 @@ from temporalio.exceptions import ActivityError, ApplicationError, RetryState, T
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 with workflow.unsafe.imports_passed_through():
-    from runtime.errors import ATTEMPT, SupersededError
+    from runtime.errors import ATTEMPT, OrderIdTakenError, SupersededError
 
 _LONGEST_REASON = 500
 """It becomes part of the log, which has to stay small."""
 
 
 def is_superseded(error: ActivityError) -> bool:
-    """Whether the work was refused because it had been compensated before it happened."""
+    """Whether the work was refused because it has been compensated, before it happened or since."""
     return isinstance(error.cause, ApplicationError) and error.cause.type == SupersededError.__name__
+
+
+def is_refused(error: ActivityError) -> bool:
+    """Whether the work was refused because the order id belongs to an order with other content."""
+    return isinstance(error.cause, ApplicationError) and error.cause.type == OrderIdTakenError.__name__
 
 
 def was_cancelled(error: ActivityError) -> bool:

@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from runtime.search import PARKED
     from services.service import Cancellation, Step
     from services.shipping import DECIDE_CANCELLATION
-    from workflows.failures import attempts_of, is_superseded, reason_of, was_cancelled
+    from workflows.failures import attempts_of, is_refused, is_superseded, reason_of, was_cancelled
     from workflows.outcome import GivenUp, SagaOutcome
     from workflows.uninterrupted import uninterrupted
 
@@ -26,7 +26,7 @@ REFUSED = "CancellationRefused"
 
 
 class StepFailedError(Exception):
-    """A critical step gave up, so the order can't be kept."""
+    """A critical step gave up, or the order id belongs to another order, so the order can't be kept."""
 
 
 class CalledOffError(Exception):
@@ -54,6 +54,7 @@ class Saga:
         self._order_id = order_id
         self._lab = lab
         self._dice = dice
+        self._placed: Placement | None = None
         self._compensations: list[Step] = []
         self._under_way: list[workflow.ActivityHandle[Any]] = []
         self._one_question_at_a_time = asyncio.Lock()
@@ -72,10 +73,12 @@ class Saga:
         """Run one step; its compensation is registered first, as it may take effect even if we never hear of it.
 
         Raises:
-            StepFailedError: the step gave up and its service is critical. Otherwise it is parked.
+            StepFailedError: the step gave up and its service is critical, or the order id belongs to another order.
+                Otherwise it is parked.
             CalledOffError: the customer has cancelled the order.
         """
         self._go_on()
+        self._placed = placement
         self._compensations.append(undo)
         await self._attempt(step, placement)
 
@@ -100,6 +103,7 @@ class Saga:
         An order with parked steps stays open for the redrive.
 
         Raises:
+            StepFailedError: a redriven step was refused, as the order id belongs to another order.
             CalledOffError: the customer has cancelled the order.
             CancelledError: the workflow was cancelled meanwhile.
         """
@@ -152,7 +156,11 @@ class Saga:
         await uninterrupted(self._undo_all(reason))
 
     async def _undo_all(self, reason: str) -> None:
-        cancellation = Cancellation(style="saga", order_id=self._order_id, reason=reason, dice=self._dice)
+        # An order that was placed undoes what is its own; a customer's wish to cancel is about whatever order stands.
+        content = None if self._placed is None else self._placed.order.fingerprint
+        cancellation = Cancellation(
+            style="saga", order_id=self._order_id, reason=reason, content=content, dice=self._dice
+        )
         self._parked.clear()
         for undo in reversed(self._compensations):
             await self._attempt(undo, cancellation)
@@ -218,6 +226,8 @@ class Saga:
             if is_superseded(error):
                 await self._accept_that_it_is_too_late(step, forward=forward)
                 return
+            if is_refused(error):
+                raise StepFailedError(reason_of(error)) from error
             if forward and step.service.critical:
                 raise StepFailedError(f"{step.service.name} gave up: {reason_of(error)}") from error
             self._park(step, work, error)

@@ -12,16 +12,30 @@ from lab.audit.scenario import (
     ANSWERS,
     CANCEL_REQUESTED,
     CANCELLING,
+    CRITICAL,
     CRITICAL_STEPS,
     FAILURES,
     ORDER_CANCELLATION,
     ORDER_SAGA,
+    UNDO_OF,
 )
 
 
 def is_called_off(log: Iterable[Fact]) -> bool:
     """Whether an event cancels the order."""
     return any(fact.type in CANCELLING for fact in log)
+
+
+def was_off_before(order: PlacedOrder, books: Books) -> bool:
+    """Whether critical work of it was undone, or closed, before it was placed: it was cancelled in an earlier life.
+
+    Temporal may have forgotten that; the services have not, and refuse it.
+    """
+    return any(
+        row["at_us"] < order.placed_us and (row["state"] == "closed" or row["effect"] in UNDO_OF.values())
+        for row in books.of("effects", order.key)
+        if row["service"] in CRITICAL
+    )
 
 
 def has_request(order: PlacedOrder) -> bool:
@@ -57,7 +71,8 @@ def cancelling_violations(order: PlacedOrder, state: str, books: Books) -> Itera
     decision = next((bool(row["accepted"]) for row in books.of("cancellations", order.key)), None)
     if decision and not is_off:
         yield f"shipping has accepted its cancellation, but it is {state}"
-    if is_off and not decision and not _can_not_be_kept(order):
+    was_off = was_off_before(order, books) and not has_request(order)  # of a request that is known, shipping must know
+    if is_off and not decision and not _can_not_be_kept(order) and not was_off:
         yield f"it is {state}, but nothing critical failed, and shipping has {_named(decision)} that"
     for told in sorted(set(_answers(order))):
         # Who asks for the end of an order that is undone anyway is told so, whatever shipping decided before.
@@ -78,7 +93,7 @@ def _can_not_be_kept(order: PlacedOrder) -> bool:
     """Whether the order has to be cancelled for another reason than that its customer wants it."""
     requests = _requests(order)
     told = any(fact.type in FAILURES or (fact.type in CANCELLING and fact.cause not in requests) for fact in order.log)
-    return told or _was_stopped(order) or order.has_given_up(CRITICAL_STEPS)
+    return told or _was_stopped(order) or order.has_given_up(CRITICAL_STEPS) or order.has_ended_as("refused")
 
 
 def _was_stopped(order: PlacedOrder) -> bool:

@@ -1,11 +1,11 @@
 """Reads the services' databases: every table once, each database as it stood at one moment."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from sqlalchemy import MetaData, RowMapping, Table, create_engine, inspect, make_url, select
+from sqlalchemy import URL, MetaData, RowMapping, Table, create_engine, inspect, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from lab.audit.scenario import Key
@@ -17,12 +17,15 @@ Record: TypeAlias = RowMapping
 """One row: column to value."""
 
 _DATABASES: dict[str, tuple[MetaData, tuple[str, ...]]] = {
-    "shipping": (shipping.METADATA, ("effects", "shipments", "shipment_lines", "cancellations")),
-    "invoicing": (invoicing.METADATA, ("effects", "number_series", "invoices", "invoice_lines", "credit_notes")),
-    "marketing": (marketing.METADATA, ("effects", "campaign_audience", "campaign_exits", "mails")),
+    "shipping": (shipping.METADATA, ("effects", "order_contents", "shipments", "shipment_lines", "cancellations")),
+    "invoicing": (
+        invoicing.METADATA,
+        ("effects", "order_contents", "number_series", "invoices", "invoice_lines", "credit_notes"),
+    ),
+    "marketing": (marketing.METADATA, ("effects", "order_contents", "campaign_audience", "campaign_exits", "mails")),
     "analytics": (
         analytics.METADATA,
-        ("effects", "sales", "sold_products", "sales_by_day", "sales_by_country", "sales_by_product"),
+        ("effects", "order_contents", "sales", "sold_products", "sales_by_day", "sales_by_country", "sales_by_product"),
     ),
 }
 """Service to its tables, and those of them that count."""
@@ -32,6 +35,9 @@ _PER_ORDER = ("effects", "shipments", "invoices", "campaign_exits", "mails", "sa
 
 Not `cancellations`: what shipping decided about an order may be remembered before there is one.
 """
+
+_OWNERS = {table: service for service, (_, tables) in _DATABASES.items() for table in tables}
+"""Table to the service that it belongs to; meaningless for those that all of them have."""
 
 
 class Books:
@@ -67,6 +73,18 @@ class Books:
             if row.get("state") != "closed"
         }
 
+    def without(self, foreign: Mapping[Key, Collection[str]]) -> "Books":
+        """The same without what these services did for these orders: it was for others under the same ids."""
+        if not foreign:
+            return self
+
+        def is_kept(table: str, row: Record) -> bool:
+            services = foreign.get(Key(row["style"], row["order_id"]), ())
+            return row.get("service", _OWNERS[table]) not in services
+
+        cleared = {table: [row for row in self.all(table) if is_kept(table, row)] for table in _PER_ORDER}
+        return Books({**self._tables, **cleared})
+
     def _index(self, table: str, *columns: str) -> dict[tuple[object, ...], list[Record]]:
         index = self._indexes.get((table, columns))
         if index is None:
@@ -93,7 +111,7 @@ def read_books(settings: Settings) -> Books:
     return Books(tables)
 
 
-def _read(url: str, tables: Sequence[Table]) -> dict[str, Sequence[Record]]:
+def _read(url: URL | str, tables: Sequence[Table]) -> dict[str, Sequence[Record]]:
     target = make_url(url)
     is_file = target.get_backend_name() == "sqlite"
     if is_file and not (target.database and Path(target.database).exists()):

@@ -12,8 +12,10 @@ from temporalio.api.history.v1 import HistoryEvent
 
 Json: TypeAlias = Any
 
-Outcome = Literal["done", "given up", "superseded", "called off"]
-"""Of one piece of work: `superseded` was refused as the order had been cancelled, `called off` is to be done again."""
+Outcome = Literal["done", "given up", "superseded", "refused", "called off"]
+"""Of one piece of work: `superseded` came after the order had been cancelled, `refused` was under an order id that
+belongs to another order, `called off` is to be done again.
+"""
 
 
 class Identity(NamedTuple):
@@ -67,6 +69,8 @@ class Logged:
     data: Json
     rehearsal: bool
     recipients: tuple[Recipient, ...]
+    at_us: int
+    """When the server took it in: microseconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,15 @@ class Ended:
 
 
 Step = Logged | Handed | Ended
+
+
+class LatePlacement(NamedTuple):
+    """An order that was handed over after its cancellation."""
+
+    placement: Json
+    at_us: int
+    """When the server took it in."""
+
 
 CLOSINGS: dict["Kind.ValueType", str] = {
     Kind.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: "completed",
@@ -119,6 +132,8 @@ class Run:
     workflow_type: str
     start: Json
     """What it was started with."""
+    started_us: int
+    """When: microseconds since 1970."""
     steps: tuple[Step, ...]
     """In the sequence in which the workflow learned of them."""
     parked: frozenset[str]
@@ -132,8 +147,7 @@ class Run:
     """A customer has asked for the order to be cancelled, and was not turned away."""
     answers: tuple[bool, ...]
     """What such customers were answered: whether the order is cancelled."""
-    late_placements: tuple[Json, ...]
-    """Orders that were handed over after their cancellation."""
+    late_placements: tuple[LatePlacement, ...]
     stopped: bool
     """Somebody has asked Temporal to cancel the workflow, whatever it is at."""
     idle: bool
@@ -193,6 +207,7 @@ def read_run(events: Sequence[HistoryEvent]) -> Run:
     return Run(
         workflow_type=started.workflow_type.name,
         start=_json(started.input),
+        started_us=events[0].event_time.ToMicroseconds(),
         steps=reader.steps(),
         parked=reader.parked,
         closed=CLOSINGS.get(closing.event_type),
@@ -236,7 +251,7 @@ class _Reader:
         if kind == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
             signal = event.workflow_execution_signaled_event_attributes
             if signal.signal_name == "publish":
-                self._signals += _logged([_json(signal.input)])
+                self._signals += _logged([_json(signal.input)], event)
         elif kind == Kind.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
             self._steps = [*self.steps()]
             self._signals, self._results = [], []
@@ -269,7 +284,7 @@ class _Talk:
 
     def __init__(self) -> None:
         self.answers: list[bool] = []
-        self.late_placements: list[Json] = []
+        self.late_placements: list[LatePlacement] = []
         self.stopped = False
         self._requests: set[int] = set()
 
@@ -292,7 +307,8 @@ class _Talk:
         elif kind == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
             signal = event.workflow_execution_signaled_event_attributes
             if signal.signal_name == "placed":
-                self.late_placements.append(_json(signal.input)["placement"])
+                late = LatePlacement(_json(signal.input)["placement"], event.event_time.ToMicroseconds())
+                self.late_placements.append(late)
         elif kind == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
             self.stopped = True
 
@@ -303,19 +319,21 @@ def _ending(event: HistoryEvent) -> list[Step]:
         completed = event.activity_task_completed_event_attributes
         answer = _json(completed.result)
         if isinstance(answer, dict) and "recipients" in answer:  # the bus has found who hears of its failure event
-            return _logged([answer])
+            return _logged([answer], event)
         follow_ups = answer.get("events") if isinstance(answer, dict) else None
         # The bus takes no answer but a reaction; anything else parks the delivery. A saga's steps answer facts.
         nonsense = not isinstance(answer, dict | None) or not isinstance(follow_ups, list | None)
         return [
             Ended(completed.scheduled_event_id, "given up" if nonsense else "done"),
-            *_logged([] if nonsense else follow_ups or []),
+            *_logged([] if nonsense else follow_ups or [], event),
         ]
     if event.event_type == Kind.EVENT_TYPE_ACTIVITY_TASK_FAILED:
         failed = event.activity_task_failed_event_attributes
         outcome: Outcome = "given up"
         if failed.failure.application_failure_info.type == "SupersededError":
             outcome = "superseded"
+        elif failed.failure.application_failure_info.type == "OrderIdTakenError":
+            outcome = "refused"
         elif failed.retry_state == RetryState.RETRY_STATE_CANCEL_REQUESTED:
             outcome = "called off"
         return [Ended(failed.scheduled_event_id, outcome)]
@@ -328,7 +346,7 @@ def _ending(event: HistoryEvent) -> list[Step]:
     return []
 
 
-def _logged(routed: Iterable[Json]) -> list[Step]:
+def _logged(routed: Iterable[Json], by: HistoryEvent) -> list[Step]:
     return [
         Logged(
             fact=_fact(one["event"]),
@@ -338,6 +356,7 @@ def _logged(routed: Iterable[Json]) -> list[Step]:
                 Recipient(to["subscriber"], to["handler"], parks=to.get("failure_event") is None)
                 for to in one["recipients"]
             ),
+            at_us=by.event_time.ToMicroseconds(),
         )
         for one in routed
     ]

@@ -39,19 +39,22 @@ def lost_events(runs: Sequence[Run]) -> Iterator[str]:
 def untold_effects(order: PlacedOrder, books: Books) -> Iterator[str]:
     """Effects of which the log does not tell, and the other way round.
 
-    A service that gave up may have done its work and failed to say so, and so may one whose bus was broken off.
+    A service that gave up may have done its work and failed to say so, and so may one whose bus was broken off. What
+    was done before the order was placed is from an earlier life of it, which Temporal has forgotten.
 
     Args:
         order: in the choreographed style.
         books: the services' databases.
     """
     told = {fact.type for fact in order.last.shown} & EFFECTS
-    done = set(books.effects(order.key)) & EFFECTS
+    rows = [row for row in books.of("effects", order.key) if row["state"] == "done" and row["effect"] in EFFECTS]
+    done = {row["effect"] for row in rows}
+    lately_done = {row["effect"] for row in rows if row["at_us"] >= order.placed_us}
     for effect in sorted(told - done):
         yield f"its log tells of {effect}, which never happened"
     if not order.was_broken_off:
         silent = order.services_that_gave_up()
-        for effect in sorted(done - told):
+        for effect in sorted(lately_done - told):
             if SERVICE_OF_EFFECT[effect] not in silent:
                 yield f"{effect} was done, but its log does not tell of it"
 

@@ -1,11 +1,14 @@
 """An order as it was placed, read from the histories of the workflow that runs it."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
-from lab.audit.history import Ended, Fact, Handed, Identity, Json, Logged, Outcome, Recipient, Run
+from lab.audit.history import Ended, Fact, Handed, Identity, Json, LatePlacement, Logged, Outcome, Recipient, Run
 from lab.audit.scenario import CRITICAL, ORDER_SAGA, Key, is_compensation, service_of_activity
 
 BROKEN_OFF = {"terminated", "failed", "timed out"}
@@ -35,6 +38,8 @@ class Content:
     country: str
     day: str
     lines: tuple[Line, ...]
+    fingerprint: str
+    """By which the services tell it from another order under the same id."""
 
     @property
     def total_pence(self) -> int:
@@ -59,6 +64,8 @@ class PlacedOrder:
     content: Content
     rehearsal: bool
     """Part of a warm-up, which leaves nothing behind."""
+    placed_us: int
+    """When the server was given it: microseconds since 1970."""
     runs: tuple[Run, ...]
     """Oldest first."""
 
@@ -89,6 +96,10 @@ class PlacedOrder:
         """Whether work of one of these activity types was ever given up."""
         wanted = set(activities)
         return any(outcome == "given up" and work.activity in wanted for work, outcome in _outcomes(self.runs))
+
+    def has_ended_as(self, wanted: Outcome) -> bool:
+        """Whether any work came to this end."""
+        return any(outcome == wanted for _, outcome in _outcomes(self.runs))
 
     def compensations_given_up(self) -> set[str]:
         """Services whose compensation gave up, and has not succeeded since."""
@@ -138,27 +149,41 @@ def placed_order(key: Key, runs: tuple[Run, ...]) -> PlacedOrder | None:
         None where nobody has placed one: a bus carries any event, and a customer may cancel what they never order.
     """
     for run in runs:
-        for order, rehearsal in _placements(run):
-            return PlacedOrder(key, _content(order), rehearsal, runs)
+        for order, rehearsal, at_us in _placements(run):
+            return PlacedOrder(key, _content(order), rehearsal, at_us, runs)
     return None
 
 
-def _placements(run: Run) -> Iterator[tuple[Json, bool]]:
-    """The orders that a run was given, which all say the same, and whether they are part of a warm-up."""
-    for placement in (*((run.start,) if run.workflow_type == ORDER_SAGA else ()), *run.late_placements):
-        yield placement["order"], bool(placement.get("rehearsal"))
+def _placements(run: Run) -> Iterator[tuple[Json, bool, int]]:
+    """The orders that a run was given, which all say the same, whether they are part of a warm-up, and when."""
+    first = (LatePlacement(run.start, run.started_us),) if run.workflow_type == ORDER_SAGA else ()
+    for placement, at_us in (*first, *run.late_placements):
+        yield placement["order"], bool(placement.get("rehearsal")), at_us
     for step in run.steps:
         if isinstance(step, Logged) and step.fact.type == "order.placed":
-            yield step.data, step.rehearsal
+            yield step.data, step.rehearsal, step.at_us
 
 
 def _content(order: Json) -> Content:
+    lines = tuple(
+        Line(line["stock_code"], line["quantity"], int(Decimal(str(line["unit_price"])) * 100))
+        for line in order["lines"]
+    )
     return Content(
         customer_id=order.get("customer_id"),
         country=order["country"],
         day=order["placed_at"][:10],
-        lines=tuple(
-            Line(line["stock_code"], line["quantity"], int(Decimal(str(line["unit_price"])) * 100))
-            for line in order["lines"]
-        ),
+        lines=lines,
+        fingerprint=_fingerprint(order, lines),
     )
+
+
+def _fingerprint(order: Json, lines: tuple[Line, ...]) -> str:
+    """The first 32 digits of SHA-256 over the compact JSON of what the order says, prices in pence."""
+    texts = [line["description"] for line in order["lines"]]
+    articles = [
+        [line.stock_code, text, line.quantity, line.unit_price_pence] for line, text in zip(lines, texts, strict=True)
+    ]
+    placed_at = datetime.fromisoformat(order["placed_at"]).isoformat()
+    said = [order["order_id"], order.get("customer_id"), order["country"], placed_at, articles]
+    return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()[:32]

@@ -81,7 +81,7 @@ class References:
     async def one_activity(self, order: Order) -> Timing:
         """One activity of one service, each service in its turn."""
         steps = [BEGIN_FULFILMENT, ISSUE_INVOICE, RECORD_SALE, *([] if order.is_guest else [THANK_CUSTOMER])]
-        step = steps[int(order.digest[:8], 16) % len(steps)]
+        step = steps[int(order.fingerprint[:8], 16) % len(steps)]
         mine = order.model_copy(update={"order_id": f"{order.order_id}.{ONE_ACTIVITY}"})
         work = OneStep(placement=self._placement(mine), activity=step.activity)
         return await self._one_workflow(mine, OneActivity.run, work, f"one/{mine.order_id}")

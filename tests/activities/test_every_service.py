@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
+from events.catalogue import OrderFailed
 from events.edge import order_placed
+from faults.dice import Dice, PermanentFaultError
+from faults.plan import FaultPlan
 from orders.model import Order, Placement
-from runtime.errors import SupersededError
+from runtime.errors import OrderIdTakenError, SupersededError
+from services.service import Cancellation
 from tests.activities.conftest import Seen, at_once, cancelled, placed
+from tests.labs import namesake
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,29 @@ CASES = [
     Case("count", "record_sale", "reverse_sale", ("sale.recorded",), ("sale.reversed",)),
 ]
 
+NOT_NOW = FaultPlan.model_validate(
+    {
+        "name": "not now",
+        "services": {
+            name: {effect: {"permanent": 1} for case in CASES if case.fixture == fixture for effect in case.done}
+            for name, fixture in (
+                ("shipping", "ship"),
+                ("invoicing", "invoice"),
+                ("marketing", "market"),
+                ("analytics", "count"),
+            )
+        },
+    }
+)
+"""Nothing is done the first time that it is tried."""
+
 
 @dataclass(frozen=True)
 class Service:
     do: Callable[[Placement], Any]
     undo: Callable[..., Any]
     on_order_placed: Callable[..., Any]
+    on_order_cancelled: Callable[..., Any]
     done: tuple[str, ...]
     undone: tuple[str, ...]
 
@@ -54,6 +76,7 @@ def service(request: pytest.FixtureRequest) -> Service:
         getattr(activities, case.step),
         getattr(activities, case.undo),
         activities.on_order_placed,
+        activities.on_order_cancelled,
         case.done,
         case.undone,
     )
@@ -133,3 +156,137 @@ def test_the_largest_real_order_is_taken(service: Service, seen: Seen, order: Or
     service.do(placed(order.model_copy(update={"lines": lines})))
 
     assert seen.names() == sorted(service.done)
+
+
+# Order ids that are given to another order, as they can be once Temporal has forgotten the first
+
+
+def undoing(order: Order) -> Cancellation:
+    """As the saga of this very order asks for it."""
+    return cancelled(order).model_copy(update={"content": order.fingerprint})
+
+
+def test_another_order_under_a_known_id_is_refused_and_nothing_is_done_for_it(
+    service: Service, seen: Seen, order: Order
+) -> None:
+    first = service.do(placed(order))
+
+    with pytest.raises(OrderIdTakenError, match=f"order id {order.order_id} belongs to an order with other content"):
+        service.do(placed(namesake(order)))
+
+    assert seen.names() == sorted(service.done)
+    assert service.do(placed(order)) == first
+
+
+def test_undoing_a_refused_order_leaves_the_one_that_has_the_id_alone(
+    service: Service, seen: Seen, order: Order
+) -> None:
+    first = service.do(placed(order))
+
+    service.undo(undoing(namesake(order)))
+
+    assert seen.names() == sorted(service.done)
+    assert service.do(placed(order)) == first
+
+
+def test_undoing_a_refused_order_closes_nothing_of_one_that_has_yet_to_happen(
+    service: Service, seen: Seen, order: Order
+) -> None:
+    with pytest.raises(PermanentFaultError):
+        service.do(placed(order).model_copy(update={"dice": Dice(plan=NOT_NOW, seed=1)}))
+    service.undo(undoing(order))  # it is closed, as of this order
+
+    with pytest.raises(OrderIdTakenError):
+        service.do(placed(namesake(order)))
+    with pytest.raises(SupersededError):
+        service.do(placed(order))
+    assert seen.names() == []
+
+
+def test_an_order_undoes_what_is_its_own_and_so_does_a_customer_who_names_no_content(
+    service: Service, seen: Seen, order: Order
+) -> None:
+    customer_s = order.model_copy(update={"order_id": f"{order.order_id}-2"})
+    for one in (order, customer_s):
+        service.do(placed(one))
+
+    service.undo(undoing(order))
+    service.undo(cancelled(customer_s))
+
+    assert seen.names() == sorted((service.done + service.undone) * 2)
+
+
+def test_what_was_done_and_undone_is_not_answered_as_done(service: Service, seen: Seen, order: Order) -> None:
+    service.do(placed(order))
+    service.undo(undoing(order))
+
+    with pytest.raises(SupersededError, match=f"order {order.order_id} was cancelled before"):
+        service.do(placed(order))
+
+    assert seen.names() == sorted(service.done + service.undone)
+
+
+def test_of_two_orders_under_one_id_at_the_same_moment_one_is_done_and_the_other_refused(
+    service: Service, seen: Seen, order: Order
+) -> None:
+    both = (order, namesake(order))
+
+    def is_done(mine: Order) -> bool:
+        try:
+            service.do(placed(mine))
+        except OrderIdTakenError:
+            return False
+        return True
+
+    done = at_once([lambda mine=mine: is_done(mine) for mine in both * 4])  # type: ignore[misc]
+
+    assert done in ([True, False] * 4, [False, True] * 4)
+    assert seen.names() == sorted(service.done)
+    assert [row["content"] for row in seen.rows("order_contents")] == [both[done.index(True)].fingerprint]
+
+
+def test_a_handler_tells_that_an_order_under_another_s_id_is_cancelled_and_undoes_nothing_of_the_other(
+    service: Service, seen: Seen, order: Order
+) -> None:
+    service.on_order_placed(order_placed(order))
+
+    (told,) = service.on_order_placed(order_placed(namesake(order))).events
+    undone = service.on_order_cancelled(told.event)
+
+    assert told.event.type == "order.cancelled"
+    assert told.event.reason is not None
+    assert "belongs to an order with other content" in told.event.reason
+    assert undone.events == ()
+    assert seen.names() == sorted(service.done)
+
+
+def test_a_failure_that_follows_from_an_order_undoes_that_order(service: Service, seen: Seen, order: Order) -> None:
+    event = order_placed(order)
+    fact = OrderFailed(order_id=order.order_id, service="another", reason="it gave up")
+    service.on_order_placed(event)
+
+    service.on_order_cancelled(
+        event.follow_up(f"{event.id}/x", "shipment.failed", source="bus", time=event.time, data=fact)
+    )
+
+    assert seen.names() == sorted(service.done + service.undone)
+
+
+def test_a_rehearsal_takes_no_order_id(service: Service, seen: Seen, order: Order) -> None:
+    guest = order.model_copy(update={"customer_id": None})
+
+    service.do(Placement(style="saga", order=guest, rehearsal=True))
+    service.do(placed(namesake(order)))
+
+    assert seen.names() == sorted(service.done)
+
+
+def test_a_database_of_a_version_that_kept_no_contents_goes_on_and_the_first_content_it_meets_is_the_order_s(
+    service: Service, seen: Seen, order: Order
+) -> None:
+    first = service.do(placed(order))
+    seen.run("DELETE FROM order_contents")
+
+    assert service.do(placed(order)) == first
+    with pytest.raises(OrderIdTakenError):
+        service.do(placed(namesake(order)))

@@ -47,6 +47,8 @@ def log_of(*entries: tuple[str, list[DeliveryState]]) -> EventLog:
         (log_of(("order.placed", [FAILED, PARKED]), ("invoice.failed", [HANDLED])), OrderState.CANCELLED),
         (log_of(("order.placed", [FAILED, SUPERSEDED]), ("invoice.failed", [HANDLED])), OrderState.CANCELLED),
         (log_of(("order.placed", [FAILED]), ("invoice.failed", [HANDLED, PARKED])), OrderState.ATTENTION),
+        (log_of(("order.placed", [SUPERSEDED, SUPERSEDED])), OrderState.CANCELLED),
+        (log_of(("order.placed", [SUPERSEDED, PENDING])), OrderState.RUNNING),
     ],
 )
 def test_the_state_of_an_order_follows_from_its_log(log: EventLog, state: OrderState) -> None:

@@ -37,10 +37,10 @@ class Book:
         return SaleReversed(order_id="1", total_pence=self.acts)
 
     def do(self, thrown: Dice | None = None) -> SaleReversed:
-        return self.ledger.perform(DONE, self._act, SaleReversed, dice=thrown)
+        return self.ledger.perform(DONE, self._act, SaleReversed, content="a", undone_by="undone", dice=thrown)
 
     def undo(self, thrown: Dice | None = None) -> SaleReversed | None:
-        return self.ledger.undo(DONE, UNDONE, self._act, SaleReversed, dice=thrown)
+        return self.ledger.undo(DONE, UNDONE, self._act, SaleReversed, content="a", dice=thrown)
 
     def effects(self) -> list[str]:
         return [record.effect for record in read_effects(self.url)]

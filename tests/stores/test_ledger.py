@@ -1,59 +1,144 @@
 """The ledger against a model of it: whatever is called in whatever sequence, each effect happens once."""
 
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, MetaData
 
 from events.catalogue import SaleReversed
-from runtime.errors import SupersededError
+from runtime.errors import OrderIdTakenError, SupersededError
 from stores.ledger import EffectKey, Ledger, effects_table, read_effects
 
-Call = tuple[Literal["do", "undo", "rehearse", "crash"], int]
+What = Literal["do", "undo", "rehearse", "crash", "close"]
+Content = Literal["a", "b"]
+Call = tuple[What, int, Content, bool]
+"""What, of which of the orders, of which content, and whether an undoing says which content it means."""
+
+CALLS = st.tuples(
+    st.sampled_from(["do", "undo", "rehearse", "crash", "close"]),
+    st.integers(0, 1),
+    st.sampled_from(["a", "b"]),
+    st.booleans(),
+)
 
 
 def key(order: int, effect: str) -> EffectKey:
     return EffectKey("saga", str(order), "test", effect)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(["do", "undo", "rehearse", "crash"]), st.integers(0, 2)), max_size=12))
+@dataclass
+class Expected:
+    """What a ledger has to know of one order id."""
+
+    content: Content | None = None
+    state: Literal["done", "undone", "closed"] | None = None
+
+    def is_of_another(self, content: Content | None) -> bool:
+        return content is not None and self.content not in {None, content}
+
+
+class Driver:
+    """Calls a ledger and its model, and holds the one against the other."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.orders = [Expected(), Expected()]
+        self.acts: dict[tuple[int, str], int] = {}
+
+    def call(self, what: What, order: int, content: Content, says: bool) -> None:
+        model = self.orders[order]
+        if what == "undo":
+            self._undo(model, order, content if says else None)
+        elif what == "close":
+            with self.ledger.engine.begin() as db:
+                assert self.ledger.close(db, key(order, "done")) is (model.state in {None, "closed"})
+            model.state = model.state or "closed"
+        else:
+            self._perform(what, model, order, content)
+
+    def _undo(self, model: Expected, order: int, content: Content | None) -> None:
+        undone = self.ledger.undo(
+            key(order, "done"), key(order, "undone"), self._act(order, "undone"), SaleReversed, content=content
+        )
+        if model.is_of_another(content):
+            assert undone is None
+            return
+        assert (undone is None) is (model.state in {None, "closed"})
+        model.content = model.content or content
+        model.state = "undone" if model.state in {"done", "undone"} else "closed"
+
+    def _perform(self, what: What, model: Expected, order: int, content: Content) -> None:
+        act = self._crash if what == "crash" else self._act(order, "rehearsed" if what == "rehearse" else "done")
+
+        def perform() -> None:
+            self.ledger.perform(
+                key(order, "done"), act, SaleReversed, content=content, undone_by="undone", rehearsal=what == "rehearse"
+            )
+
+        if model.is_of_another(content):
+            with pytest.raises(OrderIdTakenError):
+                perform()
+        elif model.state in {"closed", "undone"}:
+            with pytest.raises(SupersededError):
+                perform()
+        elif what == "crash" and model.state is None:
+            with pytest.raises(RuntimeError):
+                perform()
+        else:
+            perform()
+            if what == "do":
+                model.content, model.state = content, "done"
+
+    def _act(self, order: int, what: str) -> Callable[[Connection], SaleReversed]:
+        def act(_db: Connection) -> SaleReversed:
+            self.acts[order, what] = self.acts.get((order, what), 0) + 1
+            return SaleReversed(order_id=str(order), total_pence=self.acts[order, what])
+
+        return act
+
+    @staticmethod
+    def _crash(_db: Connection) -> SaleReversed:
+        raise RuntimeError("crashed in the middle")
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(CALLS, max_size=12))
 def test_effects_are_those_of_a_simple_model(calls: list[Call]) -> None:
     metadata = MetaData()
     effects_table(metadata)
-    states: dict[int, str] = {}
-    performed: dict[tuple[int, str], int] = {}
     with tempfile.TemporaryDirectory() as directory:
         url = f"sqlite:///{Path(directory) / 'test.db'}"
-        ledger = Ledger(url, metadata)
-        for what, order in calls:
-
-            def act(_db: Connection, order: int = order, what: str = what) -> SaleReversed:
-                if what == "crash":
-                    raise RuntimeError("crashed in the middle")
-                count = performed[order, what] = performed.get((order, what), 0) + 1
-                return SaleReversed(order_id=str(order), total_pence=count)
-
-            if what == "undo":
-                answer = ledger.undo(key(order, "done"), key(order, "undone"), act, SaleReversed)
-                assert (answer is None) is (states.get(order) in {None, "closed"})
-                states[order] = {None: "closed", "closed": "closed"}.get(states.get(order), "undone")
-                continue
-            try:
-                ledger.perform(key(order, "done"), act, SaleReversed, rehearsal=what == "rehearse")
-                if what != "rehearse":
-                    states[order] = states.get(order, "done")
-            except SupersededError:
-                assert states[order] == "closed"
-            except RuntimeError:
-                assert order not in states
-        ledger.engine.dispose()
-
+        driver = Driver(Ledger(url, metadata))
+        for call in calls:
+            driver.call(*call)
+        driver.ledger.engine.dispose()
         effects = {(record.order_id, record.effect) for record in read_effects(url)}
-    expected = {(str(order), "done") for order, state in states.items() if state in {"done", "undone"}}
-    expected |= {(str(order), "undone") for order, state in states.items() if state == "undone"}
-    assert effects == expected
-    assert all(count == 1 for (_, what), count in performed.items() if what in {"do", "undo"})
+
+    states = [(str(number), expected.state) for number, expected in enumerate(driver.orders)]
+    done = {(order, "done") for order, state in states if state in {"done", "undone"}}
+    assert effects == done | {(order, "undone") for order, state in states if state == "undone"}
+    assert all(count == 1 for (_, what), count in driver.acts.items() if what != "rehearsed")
+
+
+def test_a_database_made_before_there_were_contents_is_given_their_table(tmp_path: Path) -> None:
+    metadata = MetaData()
+    effects_table(metadata)
+    url = f"sqlite:///{tmp_path / 'test.db'}"
+    driver = Driver(Ledger(url, metadata))
+    driver.call("do", 0, "a", says=True)
+    with driver.ledger.engine.begin() as db:
+        db.exec_driver_sql("DROP TABLE order_contents")
+    driver.ledger.engine.dispose()
+
+    driver.ledger = Ledger(url, metadata)
+    driver.call("do", 0, "a", says=True)
+    driver.call("do", 0, "b", says=True)
+    driver.ledger.engine.dispose()
+
+    assert [record.effect for record in read_effects(url)] == ["done"]
