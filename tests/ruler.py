@@ -81,7 +81,7 @@ def open_ruler(command: Iterable[str], log: Path) -> Iterator[Ruler]:
         yield ruler
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def find_ruler() -> list[str]:

@@ -8,8 +8,8 @@ which one is enough:
 What can't be used is refused when the pattern is made, never ignored: a subscriber who is told nothing would not
 notice that a condition was dropped.
 
-The rules are those of the EventBridge user guide, https://docs.aws.amazon.com/eventbridge/latest/userguide/. Where it is
-silent, the open source of the engine decides: https://github.com/aws/event-ruler. `docs/patterns.md` shows every
+The rules are those of the EventBridge user guide, https://docs.aws.amazon.com/eventbridge/latest/userguide/. Where that
+is silent, the open source of the engine decides: https://github.com/aws/event-ruler. `docs/patterns.md` shows every
 operator, and lists where we still differ from the engine, and who is right.
 
 `model.py` has the pattern itself, `reading.py` takes its JSON apart, `operators.py` and `addresses.py` judge one value,

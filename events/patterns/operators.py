@@ -15,7 +15,8 @@ from events.patterns.addresses import address_of, network_of
 from events.patterns.errors import PatternError
 
 OPERATORS = (
-    *("anything-but", "cidr", "equals-ignore-case", "exactly", "exists", "numeric", "prefix", "suffix", "wildcard"),
+    *("anything-but", "cidr", "equals-ignore-case", "exactly", "exists"),
+    *("numeric", "prefix", "suffix", "wildcard"),
 )
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "=": lambda value, bound: value == bound,

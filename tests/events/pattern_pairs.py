@@ -232,6 +232,8 @@ class _Maker:
         affix = self._random.choice(["prefix", "suffix"])
         cut = self._random.randint(0, len(value))
         part = value[:cut] if affix == "prefix" else value[cut:]
+        if self._odd and self._chance(0.2):  # as the engine compares quotes, too
+            part = f'{value}"' if affix == "prefix" else f'"{value}'
         swapped = self._random.choice([str.upper, str.lower, str.swapcase])(part)
         operators: list[Callable[[], Any]] = [
             lambda: value,
@@ -259,6 +261,9 @@ class _Maker:
         return self._random.choice(operators)()
 
     def _wildcard(self, value: str) -> str:
+        if self._chance(0.2):  # begin and end overlap, or nearly
+            begin, end = (self._random.randint(0, len(value)) for _ in range(2))
+            return f"{value[:begin]}*{value[end:]}".replace("\\", "\\\\")
         escaped = [{"*": "\\*", "\\": "\\\\"}.get(one, one) for one in value]
         for _ in range(self._random.choice([0, 1, 1, 2])):
             at = self._random.randint(0, len(escaped))
