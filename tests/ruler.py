@@ -66,7 +66,7 @@ def open_ruler(command: Iterable[str], log: Path) -> Iterator[Ruler]:
         log: what it complains of.
 
     Raises:
-        NoRulerError: it does not answer, as where Java is there without its compiler.
+        NoRulerError: it does not answer.
     """
     with log.open("w") as complaints:
         process = subprocess.Popen(
@@ -104,6 +104,9 @@ def find_ruler() -> list[str]:
     java = shutil.which("java")
     if complaint or java is None:
         raise NoRulerError(complaint or "there is no JVM")
+    modules = subprocess.run([java, "--list-modules"], capture_output=True, encoding="utf-8", check=False).stdout
+    if "jdk.compiler" not in modules:
+        raise NoRulerError("there is a JVM, but no Java compiler")
     # Its platform would ask the network for a host of such a name, where it takes a text for an address that is none.
     offline = "-Djdk.net.hosts.file=/dev/null"
     plain = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")

@@ -3,6 +3,7 @@
 import operator
 import re
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from time import process_time
 from typing import Any
 
@@ -182,6 +183,7 @@ OPERATORS = {
 }
 
 numbers = st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6)
+addresses = st.ip_addresses().filter(lambda address: address.version == 4 or not address.ipv4_mapped)
 scalars = st.none() | st.booleans() | numbers | st.text(max_size=8)
 names = st.sampled_from(["a", "b", "c", "data", "type"])
 events = st.dictionaries(
@@ -189,6 +191,9 @@ events = st.dictionaries(
     st.recursive(scalars | st.lists(scalars, min_size=1, max_size=3), lambda inner: st.dictionaries(names, inner)),
     min_size=1,
 )
+
+
+Address = IPv4Address | IPv6Address
 
 
 class Wish(BaseModel):
@@ -395,6 +400,62 @@ def test_prefix_and_suffix_are_those_of_texts(value: str, affix: str) -> None:
 def test_a_text_has_its_own_begin_and_end(begin: str, end: str) -> None:
     assert Pattern.parse({"a": [{"prefix": begin}]}).matches({"a": begin + end})
     assert Pattern.parse({"a": [{"suffix": end}]}).matches({"a": begin + end})
+
+
+@given(st.lists(st.text("ab*\\\n", max_size=2), min_size=1, max_size=4), st.text("ab*\\\n", max_size=6))
+def test_a_wildcard_is_any_text_between_its_pieces(pieces: list[str], value: str) -> None:
+    """Given pieces of text, when a wildcard joins them, then it is met by whatever has them in this sequence."""
+    pieces = [pieces[0], *(piece or "b" for piece in pieces[1:-1]), *pieces[1:][-1:]]  # of nothing, two * were in a row
+    wildcard = "*".join(piece.replace("\\", "\\\\").replace("*", "\\*") for piece in pieces)
+    fits = re.fullmatch(".*".join(map(re.escape, pieces)), value, re.DOTALL) is not None
+
+    assert Pattern.parse({"a": [{"wildcard": wildcard}]}).matches({"a": value}) is fits
+    assert Pattern.parse({"a": [{"anything-but": {"wildcard": wildcard}}]}).matches({"a": value}) is not fits
+    assert Pattern.parse({"a": [{"wildcard": wildcard}]}).matches({"a": "any".join(pieces)})
+
+
+def test_a_wildcard_with_many_pieces_takes_no_time() -> None:
+    """Given a text that almost has all pieces, when they are looked for, then not in every place that there is."""
+    started = process_time()
+
+    assert not Pattern.parse({"a": [{"wildcard": "*a" * 200 + "*b*"}]}).matches({"a": "a" * 100_000})
+
+    assert process_time() - started < 10
+
+
+@given(addresses, st.integers(0, 127), addresses)
+def test_a_network_holds_the_addresses_that_begin_like_it(base: Address, bits: int, other: Address) -> None:
+    bits %= base.max_prefixlen
+    network = ip_network((base, bits), strict=False)
+    pattern = Pattern.parse({"a": [{"cidr": f"{base}/{bits}"}]})
+
+    assert pattern.matches({"a": str(network[0])})
+    assert pattern.matches({"a": str(network[-1])})
+    assert pattern.matches({"a": str(other)}) is (other in network)
+
+
+@given(st.ip_addresses(v=4))
+def test_an_address_in_another_spelling_is_the_same_but_for_exactly(address: IPv4Address) -> None:
+    """Given an address with zeros, and mapped into IPv6, when it is asked for, then it is found, but to the letter."""
+    zeros = ".".join(f"{int(part):03}" for part in str(address).split("."))
+    mapped = f"0:0::FFFF:{int(address) >> 16:x}:{int(address) & 0xFFFF:x}"
+
+    for spelled in (zeros, mapped):
+        assert Pattern.parse({"a": [str(address)]}).matches({"a": spelled})
+        assert Pattern.parse({"a": [spelled]}).matches({"a": str(address)})
+        assert Pattern.parse({"a": [{"cidr": f"{spelled}/31"}]}).matches({"a": str(address)})
+    assert not Pattern.parse({"a": [{"exactly": str(address)}]}).matches({"a": mapped})
+
+
+@given(st.text(max_size=4), st.text(max_size=4))
+def test_ignoring_case_a_text_has_its_own_capitals_and_its_own_begin_and_end(begin: str, end: str) -> None:
+    capitals = "".join(one.upper() for one in begin + end)
+
+    for text in (begin + end, capitals):
+        assert Pattern.parse({"a": [{"equals-ignore-case": begin + end}]}).matches({"a": text})
+        assert Pattern.parse({"a": [{"prefix": {"equals-ignore-case": begin}}]}).matches({"a": text})
+        assert Pattern.parse({"a": [{"suffix": {"equals-ignore-case": end}}]}).matches({"a": text})
+        assert not Pattern.parse({"a": [{"anything-but": {"equals-ignore-case": begin + end}}]}).matches({"a": text})
 
 
 SIGNS: dict[str, Callable[[float, float], bool]] = {
