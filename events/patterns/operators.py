@@ -179,8 +179,10 @@ def _numeric(operand: object, where: str) -> Test:
     bottom, top = -sys.float_info.max, sys.float_info.max
     for sign, bound in zip(operand[::2], operand[1::2], strict=True):
         number = number_of(bound)
-        if not isinstance(sign, str) or sign not in _COMPARISONS or number is None:
-            raise PatternError(f"{usage}: numbers have at most 17 digits")
+        if not isinstance(sign, str) or sign not in _COMPARISONS:
+            raise PatternError(usage)
+        if number is None:
+            raise PatternError(f"{usage}: what is compared with are numbers, of at most 17 digits")
         comparisons.append((sign, number))
         bottom, top = number if sign in _LOWER else bottom, number if sign in _UPPER else top
     in_order = len(comparisons) == 1 or (comparisons[0][0] in _LOWER and comparisons[1][0] in _UPPER)
