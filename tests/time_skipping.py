@@ -1,17 +1,15 @@
 """Finds, fetches and opens Temporal's test server: its clock jumps over the times in which nothing is under way."""
 
 import asyncio
-import contextlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from google.protobuf.empty_pb2 import Empty
 from platformdirs import user_cache_path
@@ -23,28 +21,16 @@ from temporalio.testing import WorkflowEnvironment
 
 from runtime.errors import NoServerError
 from runtime.search import SEARCH_ATTRIBUTES
-from server.children import end_child, kill_child, last_line, start_child
+from server.children import kill_child, last_line, start_child
 from server.connect import connect_to
 from server.ports import LOOPBACK, free_port
+from tests.fetching import adopt, fetch_jars, run_to_end, scratch_in
 
 _VERSION = "1.38.0"
-_MAVEN_S = 180
 _DOWNLOAD_S = 60
 _START_S = 30
 _SKIP = timedelta(seconds=120)
 """Of real time: attempts are made in it."""
-
-_POM = f"""\
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>orderlab</groupId><artifactId>time-skipping</artifactId><version>1</version>
-  <dependencies>
-    <dependency>
-      <groupId>io.temporal</groupId><artifactId>temporal-test-server</artifactId><version>{_VERSION}</version>
-    </dependency>
-  </dependencies>
-</project>
-"""
 
 
 @dataclass(frozen=True)
@@ -163,58 +149,20 @@ def _cached(cache: Path) -> list[str] | None:
 
 def _fetch_by_maven(cache: Path) -> str:
     """Put the server and what it needs into `lib`; answers why that did not work, if it did not."""
-    maven = shutil.which("mvn")
-    if maven is None or shutil.which("java") is None:
-        return "there is no Maven with a JVM"
-    with _scratch(cache) as scratch:
-        pom, made = scratch / "pom.xml", scratch / "lib"
-        pom.write_text(_POM, encoding="utf-8")
-        argv = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={made}"]
-        complaint = _run([*argv, "-DincludeScope=runtime"], scratch / "log", _MAVEN_S)
-        if not complaint:
-            _adopt(made, cache / "lib")
-    return f"Maven: {complaint}"
+    return fetch_jars(cache, "io.temporal", "temporal-test-server", _VERSION)
 
 
 def _fetch_by_sdk(cache: Path) -> str:
     """Put the server that the SDK downloads into the cache; answers as `_fetch_by_maven`."""
-    with _scratch(cache) as scratch:
+    with scratch_in(cache) as scratch:
         download = scratch / "download"
         download.mkdir()
         # A process of its own: the download can't be interrupted from Python. -P: `tests` has packages named as ours.
-        complaint = _run([sys.executable, "-P", __file__, str(download)], scratch / "log", _DOWNLOAD_S)
+        complaint = run_to_end([sys.executable, "-P", __file__, str(download)], scratch / "log", _DOWNLOAD_S)
         made = next(download.iterdir(), None)
         if not complaint and made is not None:
-            _adopt(made, cache / "temporal-test-server")
+            adopt(made, cache / "temporal-test-server")
     return f"the SDK's download: {complaint}"
-
-
-@contextmanager
-def _scratch(cache: Path) -> Iterator[Path]:
-    """An empty directory in the cache: what is made there can be moved to its place in one atomic step."""
-    with TemporaryDirectory(prefix="fetch-", dir=cache, ignore_cleanup_errors=True) as directory:
-        yield Path(directory)
-
-
-def _run(argv: Sequence[str], log: Path, limit_s: float) -> str:
-    """Run a command to its end; answers why it failed, or nothing."""
-    child = start_child(argv, log=log)
-    try:
-        child.wait(limit_s)
-    except subprocess.TimeoutExpired:
-        return f"not done within {limit_s:.0f} s"
-    finally:
-        code = end_child(child, grace_s=2)
-    if code == 0:
-        return ""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    # Maven tells what is wrong first, and then at length where to read about it; Python tells it last.
-    return next((line for line in lines if line.startswith("[ERROR]")), last_line(log)) or f"exit code {code}"
-
-
-def _adopt(made: Path, target: Path) -> None:
-    with contextlib.suppress(OSError):  # another process was faster: its own is as good
-        made.replace(target)
 
 
 async def _download(directory: str) -> None:
