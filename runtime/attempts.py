@@ -27,8 +27,14 @@ class AttemptPolicy(BaseModel):
     longest_pause_s: float = 60
     window_s: float
     """After this time the work is given up; it must exceed the longest planned outage of the service."""
-    non_retryable: tuple[str, ...] = ("SupersededError", "MailRefusedError", "PermanentFaultError", "ValidationError")
-    """Error types that no further attempt can cure; `ValidationError` is pydantic's, of input that is none."""
+    non_retryable: tuple[str, ...] = (
+        "SupersededError",
+        "MailRefusedError",
+        "PermanentFaultError",
+        "ValidationError",
+        "PydanticSerializationError",
+    )
+    """Error types that no further attempt can cure; pydantic's are of input that is none, and of an answer that is none."""
 
     def options(self) -> ActivityOptions:
         """The same as Temporal's activity options."""
