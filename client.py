@@ -26,6 +26,7 @@ from lab.killing import TARGETS
 from lab.replay import histories_in
 from orders.loader import load_orders, read_order
 from orders.model import ORDER_ID_PATTERN, STYLES, Order, Style
+from runtime.documents import read_file
 from runtime.errors import InputError
 from runtime.leave import run_process
 from runtime.logs import configure_logs
@@ -78,8 +79,8 @@ def place_order(
     """
     styles = _styles(style)
     order = _order(what)
-    order_placed(order)  # an order that is too large for a payload is refused here
     dice = None if faults is None else Dice(plan=load_plan(faults, ACTIONS), seed=seed)
+    order_placed(order, dice=dice)  # an order that is too large for an event is refused here
     check_writable(json)
     _run(commands.place(_settings(data), order, styles, dice, wait=wait, json=json))
 
@@ -142,11 +143,7 @@ def publish_event(
     data: Data = None,
 ) -> None:
     """Publish an event on the bus; publishing the same event id twice changes nothing."""
-    try:
-        text = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"can't read {file}: {error.strerror}") from error
-    event = parse_event(text, where=str(file))
+    event = parse_event(read_file(file), where=str(file))
     check_writable(json)
     _run(commands.publish(_settings(data), event, json))
 

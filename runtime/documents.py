@@ -51,11 +51,11 @@ def text_of(content: bytes, *, where: str) -> str:
     # Our documents begin with an ASCII character: a zero byte beside it is the other half of a wider one.
     encoding = marked or ("UTF-16" if b"\0" in content[:2] else None)
     if encoding is not None:
-        raise InputError(f"{where} is in {encoding}: save it as UTF-8")
+        raise InputError(f"can't read {where}: it is in {encoding}; save it as UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{where} is not in UTF-8 (byte {error.start + 1}): save it as UTF-8") from error
+        raise InputError(f"can't read {where}: it is not in UTF-8 (byte {error.start + 1}); save it as that") from error
 
 
 def json_of(text: str, *, where: str) -> JsonValue:

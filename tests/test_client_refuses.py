@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from client import app
-from events.edge import MAX_EVENT_BYTES
+from events.readable import MAX_EVENT_BYTES
 from orders.loader import load_orders
 from runtime.leave import outcome
 from runtime.settings import SHIPPED_ORDERS

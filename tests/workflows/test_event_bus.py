@@ -14,10 +14,11 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from events.bus import LOG, REDRIVE, bus_id
-from events.edge import MAX_EVENT_BYTES, order_placed
+from events.edge import order_placed
 from events.envelope import Event
 from events.log import DeliveryState, EventLog, OrderState
 from events.patterns import Pattern
+from events.readable import MAX_EVENT_BYTES
 from events.reading import log_of
 from events.subscriptions import Reaction, Recipient, Subscription, SubscriptionRegistry
 from events.transport import EventPublisher
