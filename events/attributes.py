@@ -72,7 +72,25 @@ def check_attributes(document: Mapping[str, object], *, where: str) -> None:
     for name in NAMES:
         value = attributes.get(name)
         if isinstance(value, str):
-            _check_name(name, value, where=where)
+            check_name(value, f"{where}: {name}")
+
+
+def check_name(value: str, called: str) -> None:
+    """Make sure that a name can be shown, and be part of an id on the server.
+
+    Raises:
+        InputError: it can't; the message begins by what the name is called.
+    """
+    found = first_unprintable(value)
+    if found is not None:
+        at, character = found
+        raise InputError(f"{called}: character {at} is {character}, which can't be seen: leave it out")
+    size = len(value.encode())
+    if len(value) > MAX_NAME_CHARS or size > MAX_NAME_BYTES:
+        raise InputError(
+            f"{called} has {len(value)} characters in {size:,} bytes; it can have {MAX_NAME_CHARS} in "
+            f"{MAX_NAME_BYTES}, as the ids of Temporal that are made of such names can't be longer"
+        )
 
 
 def _trouble_with(name: str, value: object) -> str | None:
@@ -101,16 +119,3 @@ def _shown(value: object) -> str:
         return "an object" if isinstance(value, dict) else "a list"
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:40]}..."  # noqa: PLR2004 - enough to know it by
-
-
-def _check_name(name: str, value: str, *, where: str) -> None:
-    found = first_unprintable(value)
-    if found is not None:
-        at, character = found
-        raise InputError(f"{where}: {name}: character {at} is {character}, which can't be seen: leave it out")
-    size = len(value.encode())
-    if len(value) > MAX_NAME_CHARS or size > MAX_NAME_BYTES:
-        raise InputError(
-            f"{where}: {name} has {len(value)} characters in {size:,} bytes; it can have {MAX_NAME_CHARS} in "
-            f"{MAX_NAME_BYTES}, as the ids of Temporal that are made of such names can't be longer"
-        )

@@ -29,10 +29,10 @@ def parse_event(text: bytes, *, where: str) -> Event:
         InputError: not JSON, not a CloudEvent, data that breaks the catalogue's schema, larger than Temporal takes, or
             what would not be read back as it is; in one line.
     """
-    document = json_of(text_of(text, where=where), where=where)
-    if not isinstance(document, dict):
+    given = json_of(text_of(text, where=where), where=where)
+    if not isinstance(given, dict):
         raise InputError(f"{where} is no CloudEvent: a JSON object is needed")
-    document = present(document)
+    document = present(given)
     check_attributes(document, where=where)
     _check_binary_data(document, where=where)
     try:
@@ -121,9 +121,9 @@ def _check_binary_data(document: Mapping[str, object], *, where: str) -> None:
         return
     if "data" in document:
         raise InputError(f"{where} is no CloudEvent: it has both data and data_base64, where one is allowed")
+    if not isinstance(encoded, str):
+        raise InputError(f"{where} is no CloudEvent: data_base64: it must be a text in base64")
     try:
-        if not isinstance(encoded, str):
-            raise ValueError("it must be a text in base64")  # noqa: TRY004 - told like all that is wrong with it
         base64.b64decode(encoded, validate=True)
     except ValueError as error:
         raise InputError(f"{where} is no CloudEvent: data_base64: {error}") from error

@@ -5,8 +5,6 @@ takes so many levels, and writes a number beyond a double as null. A workflow th
 that can't read what it starts with is at work on it for ever. So what may not be asked later is tried out now.
 """
 
-from typing import Protocol
-
 from pydantic import ValidationError
 from temporalio.contrib.pydantic import pydantic_data_converter
 

@@ -11,9 +11,8 @@ from events.readable import UnreadableEventError, prove_readable
 from runtime.attempts import AttemptPolicy
 from runtime.temporal import MAX_PAYLOAD_BYTES
 
-
 _LARGEST_ANSWER_BYTES = MAX_PAYLOAD_BYTES - 100
-"""Less what stands around the events. More than a message can have would not even fail, but be tried again and again."""
+"""Less what stands around the events. More than a message can have would not fail, but be tried again and again."""
 
 
 class Recipient(BaseModel):

@@ -59,7 +59,7 @@ class OrderBook:
             if order.order_id == invoice:
                 return order
         raise InputError(
-            f"no order {invoice!r} in the data set, and no such file; "
+            f"no order {_shortened(repr(invoice))} in the data set, and no such file; "
             f"take an invoice such as {self.orders[0].order_id}, or a JSON file"
         )
 
@@ -87,8 +87,8 @@ def load_orders(path: Path) -> OrderBook:
 
     Args:
         path: CSV with the columns InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID and
-            Country, one line per article. Its lines with a price of 0 are corrections of the stock (of 46, all but one are
-            described by nothing, "?" or "amazon"), so none of them is sold, though an order may have free lines.
+            Country, one line per article. Its lines with a price of 0 are corrections of the stock (of 46, all but one
+            are described by nothing, "?" or "amazon"), so none is sold, though an order may well have free lines.
 
     Raises:
         InputError: the file is missing, lacks a column, has a line that can't be understood (the message names line and

@@ -37,7 +37,7 @@ def _blank_is_guest(value: object) -> object:
 
 
 def _shortest(price: Decimal) -> Decimal:
-    """2.5, "2.50" and 25e-1 are one price. Written as the data set writes it, or its orders would not be known again."""
+    """2.5, "2.50" and 25e-1 are one price: written as in the data set, or its orders would not be known again."""
     return Decimal(f"{abs(price).normalize():f}")
 
 
@@ -94,7 +94,7 @@ class Order(BaseModel):
     """None for a guest, who gets no mail and takes part in no campaign."""
     country: _Text
     placed_at: Annotated[datetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
-    """When the customer ordered: by the shop's clock (the data set gives no time zone), or in UTC if an offset is given.
+    """When the customer ordered: by the shop's clock (the data set has no time zone), or in UTC if an offset is given.
 
     Its day is the day of the sale.
     """

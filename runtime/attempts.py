@@ -34,7 +34,7 @@ class AttemptPolicy(BaseModel):
         "ValidationError",
         "PydanticSerializationError",
     )
-    """Error types that no further attempt can cure; pydantic's are of input that is none, and of an answer that is none."""
+    """Error types that no further attempt can cure; pydantic's two are of input, and of an answer, that is none."""
 
     def options(self) -> ActivityOptions:
         """The same as Temporal's activity options."""

@@ -33,8 +33,8 @@ def read_file(path: Path, *, what: str = "") -> bytes:
     """
     try:
         return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"can't read {what}{path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # or a name that no file can have
+        raise InputError(f"can't read {what}{path}: {getattr(error, 'strerror', error)}") from error
 
 
 def text_of(content: bytes, *, where: str) -> str:

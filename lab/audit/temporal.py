@@ -12,6 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from lab.audit.history import Run, read_run
 from lab.audit.scenario import STYLES, Key
+from runtime.search import runs_under
 
 PATIENCE_S = 5.0
 """How long an order that has not ended is read again: its workflow closes a moment after its last effect."""
@@ -105,10 +106,9 @@ class TemporalReader:
         if latest is None or latest in listed:
             return listed
         give_up_at = time.monotonic() + PATIENCE_S
-        workflow_id = key.workflow_id.replace("'", "''")
         while True:
             async with self._gate:
-                listed = (await self._list(f"WorkflowId = '{workflow_id}'")).get(key, ())
+                listed = (await self._list(runs_under(key.workflow_id))).get(key, ())
             if latest in listed:
                 return listed
             if time.monotonic() > give_up_at:
