@@ -59,7 +59,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         for values in reader:
             yield _row(values, where=f"{path}, line {reader.line_num}")
     except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+        raise InputError(f"{path}, after line {reader.line_num}: {error}") from error
 
 
 def _row(values: dict[str | None, str | None], *, where: str) -> Row:
