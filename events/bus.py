@@ -1,6 +1,8 @@
 """What the bus and those who speak to it agree on: names, ids, and what a run starts with."""
 
-from pydantic import BaseModel, Field
+from datetime import timedelta
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from events.log import EventLog
 from events.subscriptions import RoutedEvent
@@ -20,15 +22,50 @@ LOG = "log"
 ROUTE = "bus.route"
 """Activity that finds the recipients of a failure event, the only kind that the bus itself puts into the log."""
 
+TAKE_OVER = "bus.take_over"
+"""Activity that finds the log of the run just before; only a run that follows a closed one needs it."""
+
+SUCCESSION = "BusSuccession"
+"""Workflow type of the note that says which run followed a closed one (`events/succession.py`)."""
+
+
+WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
+"""How long a workflow waits for a worker that was killed in the middle of its task."""
+
 
 class BusStart(BaseModel):
-    """What a run starts with: nothing, the log of an earlier run, or all of a run that continues as new."""
+    """What a run starts with: nothing, a closed run to follow, or all of a run that continues as new."""
 
     log: EventLog = Field(default_factory=EventLog)
     pending: list[RoutedEvent] = Field(default_factory=list)
     """Events in the sequence of the log, each with those recipients for whom it is waiting or parked."""
+    follows: str | None = None
+    """A run that had closed when this one was asked for. There may have been others since: the log that this run takes
+    over is that of the last one, which only this run can find out, as no other can open or close while it is open.
+    """
+    known_by_source: bool = False
+    """Whether an event is known by its source and id. Runs that began when it was known by its id alone go on like that
+    to their end, or what their histories tell could not be replayed.
+    """
+    summary: str = ""
+    """One line about the correlation key, for whoever looks at the run in the UI."""
+
+
+class FollowedRun(BaseModel):
+    """What `TAKE_OVER` is asked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    correlation_key: str
+    run_id: str
+    """The closed run that was the latest one when the present run was asked for."""
 
 
 def bus_id(correlation_key: str) -> str:
     """Workflow id of the bus that keeps the log of a correlation key."""
     return f"bus/{correlation_key}"
+
+
+def succession_id(run_id: str) -> str:
+    """Workflow id of the note that says which run followed this one."""
+    return f"succession/{run_id}"

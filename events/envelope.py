@@ -10,7 +10,21 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 OWN_ATTRIBUTES = frozenset({"dice", "rehearsal"})
 """Extension attributes that say how the lab runs an event; nobody else may set them."""
 
+OWN_SOURCES = "orderlab/"
+"""Begins the source of each event that orderlab itself tells of."""
+
 _LONGEST_REASON = 500
+
+
+def event_name(source: str, event_id: str) -> str:
+    """Names an event in one text, to people and in ids that are made from it.
+
+    That is its id, with the source before it where that is not one of ours, as two sources may use the same id:
+    `536365/order.placed`, `/erp#1`.
+    """
+    if source.startswith(OWN_SOURCES):
+        return event_id
+    return f"{source.replace('%', '%25').replace('#', '%23')}#{event_id}"  # as it is read, the first # ends the source
 
 
 class Event(BaseModel):
@@ -40,6 +54,16 @@ class Event(BaseModel):
     def correlation_key(self) -> str:
         """Events with the same key share one log: the subject, or the event's own id where there is none."""
         return self.subject or self.id
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What an event is known by: its source and its id (CloudEvents 1.0, `id`)."""
+        return self.source, self.id
+
+    @property
+    def name(self) -> str:
+        """The same in one text."""
+        return event_name(self.source, self.id)
 
     @property
     def digest(self) -> str:

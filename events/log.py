@@ -2,19 +2,37 @@
 
 The log is what a bus run returns and what the next run starts with. Of an event's data
 it keeps but the reason that it gives (the rest is in the history), so it stays small however large the events are.
+
+And however many: the next run is handed the latest entries, those on which an order's state and identity rest, and
+fingerprints by which it knows the others. The entries themselves stay in the result of the run before, to which the log
+refers, as one page of a book refers to the one before (`events/reading.py` turns them).
 """
 
+import base64
+import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
-from events.catalogue import CANCELLING
-from events.envelope import Event
+from events.catalogue import CANCELLING, CATALOGUE
+from events.envelope import Event, event_name
 from events.subscriptions import Recipient
 
-_LONGEST = 1_000
-"""Entries that a run hands on: half of what a payload can be, at 1 kB an entry."""
+LONGEST = 1_000
+"""Entries of a run's result, and events before them that are known by their fingerprints."""
+
+LARGEST_BYTES = 1_000_000
+"""Of a run's result, or of what continues as new: half of what a payload can have, past which the server terminates."""
+
+PAGE = 16
+"""Entries that the next run is handed: what one more event about a closed run costs, for ever. Less would be no easier
+on the server, as the fingerprints weigh as much.
+"""
+
+_FINGERPRINT_BYTES = 8
+"""Of 1,000 events, two have the same one by chance in one of 10 ** 13 logs."""
 
 
 class DeliveryState(StrEnum):
@@ -72,35 +90,106 @@ class LogEntry(BaseModel):
             deliveries=[DeliveryRecord(subscriber=r.subscriber, handler=r.handler) for r in recipients],
         )
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What an event is known by: its source and its id."""
+        return self.source, self.id
+
+    @property
+    def name(self) -> str:
+        """The same in one text."""
+        return event_name(self.source, self.id)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no delivery of it is under way or parked."""
+        return all(d.state not in {DeliveryState.PENDING, DeliveryState.PARKED} for d in self.deliveries)
+
+
+class Earlier(BaseModel):
+    """The events that a log holds no entries of any more."""
+
+    events: int = 0
+    """How many there were."""
+    fingerprints: str = ""
+    """Of the latest 1,000 of them, oldest first; eight bytes each, base64."""
+    run_id: str | None = None
+    """The run whose result has the entries just before; None where they are gone."""
+
+    def known(self) -> set[bytes]:
+        """The fingerprints."""
+        packed = base64.b64decode(self.fingerprints)
+        return {packed[at : at + _FINGERPRINT_BYTES] for at in range(0, len(packed), _FINGERPRINT_BYTES)}
+
+    def and_then(self, entries: Iterable[LogEntry], run_id: str | None) -> "Earlier":
+        """With more entries that have left the log."""
+        left = [fingerprint(*entry.identity) for entry in entries]
+        packed = b"".join([base64.b64decode(self.fingerprints), *left])[-LONGEST * _FINGERPRINT_BYTES :]
+        return Earlier(events=self.events + len(left), fingerprints=base64.b64encode(packed).decode(), run_id=run_id)
+
 
 class EventLog(BaseModel):
-    """All events of one correlation key, oldest first."""
+    """The events of one correlation key, oldest first."""
 
     entries: list[LogEntry] = Field(default_factory=list)
+    earlier: Earlier = Earlier()
 
     def shortened(self) -> "EventLog":
-        """Without the oldest entries that are settled, so that a log never outgrows what a payload can be.
+        """Never larger than what a payload can be: without the oldest entries that nothing rests on."""
+        spare = len(self.entries) - LONGEST
+        if len(self.entries) > PAGE:
+            sizes = [len(entry.model_dump_json()) for entry in self.entries]
+            excess_bytes = sum(sizes) - LARGEST_BYTES
+            large = 0
+            while excess_bytes > 0 and large < len(sizes):
+                excess_bytes -= sizes[large]
+                large += 1
+            spare = max(spare, large)
+        return self._without(spare, run_id=self.earlier.run_id)
 
-        An event that is published again after so many others is no longer known as a duplicate; the idempotency keys of
-        its effects still know it.
+    def handed_on(self, run_id: str) -> "EventLog":
+        """What the next run starts with, once there are two pages: the latest one.
+
+        Args:
+            run_id: the run whose result this log is, where the entries that leave it can be read.
         """
-        spare = len(self.entries) - _LONGEST
-        kept = []
-        for entry in self.entries:
-            settled = all(d.state not in {DeliveryState.PENDING, DeliveryState.PARKED} for d in entry.deliveries)
-            if settled and spare > 0:
-                spare -= 1
-            else:
-                kept.append(entry)
-        return EventLog(entries=kept)
+        spare = len(self.entries) - PAGE
+        return self._without(spare, run_id=run_id) if spare > PAGE else self
 
-    def holds(self, event_id: str) -> bool:
-        """Whether the event is in the log."""
-        return any(entry.id == event_id for entry in self.entries)
+    def _without(self, spare: int, *, run_id: str | None) -> "EventLog":
+        """Without so many of the oldest entries, as far as they are settled and nothing rests on them."""
+        kept: list[LogEntry] = []
+        left: list[LogEntry] = []
+        decisive = self._decisive()
+        for entry in self.entries:
+            may_leave = entry.is_settled and entry.identity not in decisive
+            (left if may_leave and len(left) < spare else kept).append(entry)
+        return EventLog(entries=kept, earlier=self.earlier.and_then(left, run_id)) if left else self
+
+    def _decisive(self) -> set[tuple[str, str]]:
+        """What an order's state and identity rest on: the first event of each type of the catalogue."""
+        first: dict[str, tuple[str, str]] = {}
+        for entry in self.entries:
+            if entry.type in CATALOGUE:
+                first.setdefault(entry.type, entry.identity)
+        return set(first.values())
+
+    def entry_of(self, event: Event) -> LogEntry | None:
+        """The entry of an event; None where the log has none, or none any more."""
+        return next((entry for entry in self.entries if entry.identity == event.identity), None)
+
+    def holds(self, event: Event) -> bool:
+        """Whether the event is in the log, or known to have been."""
+        return self.entry_of(event) is not None or fingerprint(*event.identity) in self.earlier.known()
 
     def deliveries(self, state: DeliveryState) -> list[DeliveryRecord]:
         """All deliveries that stand so."""
         return [d for entry in self.entries for d in entry.deliveries if d.state is state]
+
+
+def fingerprint(source: str, event_id: str) -> bytes:
+    """By which an event is known when its entry has left the log: the first 8 bytes of a SHA-256."""
+    return hashlib.sha256(f"{source}\0{event_id}".encode()).digest()[:_FINGERPRINT_BYTES]
 
 
 class OrderState(StrEnum):

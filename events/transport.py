@@ -1,13 +1,12 @@
 """Publishes events on the durable bus: one call to Temporal, and the event survives whatever dies next."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from events.bus import BUS, PUBLISH, BusStart, bus_id
+from events.bus import BUS, PUBLISH, WORKFLOW_TASK_TIMEOUT, BusStart, bus_id
 from events.catalogue import CATALOGUE
 from events.envelope import Event
 from events.log import EventLog
@@ -15,9 +14,6 @@ from events.readable import prove_readable
 from events.reading import log_of
 from events.subscriptions import RoutedEvent, SubscriptionRegistry
 from runtime.search import attributes_of
-
-WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
-"""How long a workflow waits for a worker that was killed in the middle of its task."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class EventPublisher:
         """Publish an event: its bus run is started if it is not open, and is signalled in the same call.
 
         A run that has closed is not reopened for an event that its log holds; any other event gets a new run, which
-        starts with that log.
+        goes on with the log by itself (`events/succession.py`), as there may be newer runs by then.
 
         Args:
             event: what happened.
@@ -56,21 +52,32 @@ class EventPublisher:
         prove_readable(event)
         routed = self._registry.route(event)
         recipients = tuple(recipient.subscriber for recipient in routed.recipients)
+        summary = summary or f"events about {event.correlation_key}"
         try:
-            await self._signal_with_start(routed, BusStart(), WorkflowIDReusePolicy.REJECT_DUPLICATE, summary)
+            await self._signal_with_start(
+                routed,
+                BusStart(known_by_source=True, summary=summary),
+                WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                about_an_order=event.type in CATALOGUE,
+            )
         except WorkflowAlreadyStartedError as closed:
-            # Of that very run: another publisher may have opened the next one by now.
-            log = await log_of(self._client, event.correlation_key, closed.run_id) or EventLog()
-            if log.holds(event.id):
+            log = await log_of(self._client, event.correlation_key, closed.run_id)
+            if log is not None and log.holds(event):
                 return Publication(recipients, known=True)
-            await self._signal_with_start(routed, BusStart(log=log), WorkflowIDReusePolicy.ALLOW_DUPLICATE, summary)
+            before = await self._client.get_workflow_handle(bus_id(event.correlation_key)).describe()
+            types = {event.type, *(entry.type for entry in (log or EventLog()).entries)}
+            await self._signal_with_start(
+                routed,
+                BusStart(follows=closed.run_id, known_by_source=True, summary=await before.static_summary() or summary),
+                WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                about_an_order=not CATALOGUE.keys().isdisjoint(types),
+            )
         return Publication(recipients, known=False)
 
     async def _signal_with_start(
-        self, routed: RoutedEvent, start: BusStart, reuse: WorkflowIDReusePolicy, summary: str | None
+        self, routed: RoutedEvent, start: BusStart, reuse: WorkflowIDReusePolicy, *, about_an_order: bool
     ) -> None:
         key = routed.event.correlation_key
-        about_an_order = routed.event.type in CATALOGUE
         await self._client.start_workflow(
             BUS,
             start,
@@ -81,6 +88,6 @@ class EventPublisher:
             id_reuse_policy=reuse,
             task_timeout=WORKFLOW_TASK_TIMEOUT,
             memo={"lab": self._lab},
-            static_summary=summary or f"events about {key}",
+            static_summary=start.summary,
             search_attributes=attributes_of(key, "choreography") if about_an_order else None,
         )

@@ -12,6 +12,7 @@ from activities.mailer import Mailer, check_smtp_url
 from activities.marketing import MarketingActivities
 from activities.reacting import Reporter, Routing
 from activities.shipping import ShippingActivities
+from activities.succession import take_over_log
 from orders.loader import campaign_audience, load_orders
 from runtime.settings import SHIPPED_ORDERS, Settings
 from server.mail import MailServer
@@ -19,6 +20,7 @@ from services.order_placed import REFERENCES, SERVICES, registry
 from stores import analytics, invoicing, marketing, shipping
 from stores.database import check_database_url
 from stores.ledger import Ledger
+from workflows.bus_succession import BusSuccession
 from workflows.event_bus import EventBus
 from workflows.order_cancellation import OrderCancellation
 from workflows.order_saga import OrderSaga
@@ -26,7 +28,7 @@ from workflows.references import BareWorkflow, NaiveSubscriber, OneActivity
 
 WORKFLOWS_OF: dict[str, list[type]] = {
     "saga": [OrderSaga, OrderCancellation],
-    "bus": [EventBus],
+    "bus": [EventBus, BusSuccession],
     REFERENCES: [BareWorkflow, OneActivity, NaiveSubscriber],
 }
 """What the workflow workers host."""
@@ -55,7 +57,7 @@ def activities_of(
     if name in {"saga", REFERENCES}:
         return []
     if name == "bus":
-        return [Routing(subscribers).route]
+        return [Routing(subscribers).route, take_over_log]
 
     def ledger(metadata: MetaData) -> Ledger:
         opened = Ledger(settings.database_url(name), metadata)

@@ -12,11 +12,12 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 
+from events.bus import WORKFLOW_TASK_TIMEOUT
 from events.catalogue import CANCELLING
 from events.edge import cancel_requested
 from events.log import LogEntry, OrderState
 from events.reading import facts_of
-from events.transport import WORKFLOW_TASK_TIMEOUT, EventPublisher
+from events.transport import EventPublisher
 from faults.dice import Dice
 from lab.patience import persistently
 from lab.runs import DIGEST, is_at_work, latest_run, workflow_id

@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowHistory
 
 from events.envelope import Event
 from events.log import OrderState
-from events.reading import log_of
+from events.reading import whole_log_of
 from faults.dice import Dice
 from lab import show
 from lab.cancelling import Canceller
@@ -228,7 +228,7 @@ async def show_events(settings: Settings, key: str, json: Path | None) -> None:
         InputError: there is none.
     """
     async with for_this_command(settings, ("bus",)) as (session, _):
-        log = await log_of(session.client, key)
+        log = await whole_log_of(session.client, key)
         if log is None:
             saga = await status_of(session.client, "saga", key)
             why = "it ran as a saga only, which has no events" if saga else "`orderlab orders` lists what there is"

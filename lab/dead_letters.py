@@ -126,7 +126,7 @@ async def _ask_bus(client: Client, letter: DeadLetter) -> tuple[int, Outcome]:
     log = await log_of(client, letter.workflow_id.removeprefix(bus_id("")))
     for entry in log.entries if log else []:
         for record in entry.deliveries:
-            if f"{entry.id}>{record.handler}" == letter.delivery.id:
+            if letter.delivery.id in {f"{entry.name}>{record.handler}", f"{entry.id}>{record.handler}"}:
                 outcome = {
                     DeliveryState.PARKED: Outcome.PARKED,
                     DeliveryState.PENDING: Outcome.PARKED,  # not known yet

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
+from events.bus import bus_id, succession_id
 from lab.runs import runs_of
 
 _AT_ONCE = 8
@@ -41,9 +43,23 @@ async def costs_of(
             history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
         return count(list(history.events))
 
+    async def cost_of_note(run_id: str) -> list[RunCost]:
+        """The note that a run was followed is a workflow, too; there is none where it continued as new."""
+        try:
+            return [await cost(succession_id(run_id), None)]
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return []
+            raise
+
     async def costs(workflow_id: str) -> list[RunCost]:
-        runs = await runs_of(client, workflow_id) if workflow_id in started_again else [None]
-        return list(await asyncio.gather(*(cost(workflow_id, run_id) for run_id in runs)))
+        if workflow_id not in started_again:
+            return [await cost(workflow_id, None)]
+        runs = await runs_of(client, workflow_id)
+        followed = runs[:-1] if workflow_id.startswith(bus_id("")) else []
+        notes = await asyncio.gather(*(cost_of_note(run_id) for run_id in followed))
+        own = await asyncio.gather(*(cost(workflow_id, run_id) for run_id in runs))
+        return [*own, *(one for found in notes for one in found)]
 
     return [one for found in await asyncio.gather(*(costs(one) for one in workflow_ids)) for one in found]
 

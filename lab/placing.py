@@ -8,10 +8,11 @@ from temporalio.client import Client
 from temporalio.common import TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from events.bus import WORKFLOW_TASK_TIMEOUT
 from events.edge import order_placed
 from events.envelope import Event
 from events.reading import facts_of
-from events.transport import WORKFLOW_TASK_TIMEOUT, EventPublisher
+from events.transport import EventPublisher
 from faults.dice import ChangeOfMind, Dice
 from lab.cancelling import Canceller
 from lab.runs import DIGEST, latest_run, workflow_id
@@ -134,16 +135,35 @@ class Placer:
         """Publish any event; answers who it went to, and whether it was known already.
 
         Raises:
-            InputError: it is an `order.placed` for an order id that is taken by an order with other content, or its key
-                belongs to another lab.
+            InputError: its source has published another event under this id; or it is an `order.placed` for an order id
+                that is taken by an order with other content; or its key belongs to another lab.
         """
         is_order = event.type == "order.placed"
         if is_order and await self._is_known(event, "choreography"):
             return (), True
-        if not is_order:
-            await latest_run(self._client, self._lab, "choreography", event.correlation_key)
+        if not is_order and await self._is_published(event):
+            return (), True
         publication = await self._publisher.publish(event)
+        # Someone else may have published another under the same id between our look and our call; theirs stands then.
+        await self._is_published(event)
         return publication.recipients, publication.known
+
+    async def _is_published(self, event: Event) -> bool:
+        """Whether this event is in the log already.
+
+        Raises:
+            InputError: another one is, with the same source and id; or the log is another lab's.
+        """
+        if await latest_run(self._client, self._lab, "choreography", event.correlation_key) is None:
+            return False
+        facts = await facts_of(self._client, event.correlation_key)
+        entry = next((one for one in facts if one.identity == event.identity), None)
+        if entry is not None and (entry.type, entry.digest) != (event.type, event.digest):
+            raise InputError(
+                f"{event.source} has published another event under the id {event.id!r} before, {entry.type} with other "
+                "data; nothing was changed: give the new event an id of its own"
+            )
+        return entry is not None
 
     async def _is_known(self, event: Event, style: Style) -> bool:
         """Whether this order was placed already in this style, by this lab and with the same content.

@@ -12,19 +12,20 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from events.bus import BUS, ROUTE, BusStart
+    from events.bus import BUS, ROUTE, TAKE_OVER, BusStart, FollowedRun, bus_id
     from events.catalogue import OrderFailed
     from events.envelope import Event
-    from events.log import DeliveryRecord, DeliveryState, EventLog, LogEntry
+    from events.log import DeliveryRecord, DeliveryState, EventLog, LogEntry, fingerprint
     from events.parked import ParkedDelivery, excerpt, memo_of
     from events.readable import why_unreadable
     from events.subscriptions import Reaction, Recipient, RoutedEvent
     from runtime.attempts import AttemptPolicy
     from runtime.search import PARKED
     from workflows.failures import attempts_of, is_superseded, reason_of, was_cancelled
+    from workflows.uninterrupted import uninterrupted
 
-_ROUTING = AttemptPolicy(window_s=365 * 24 * 3600)
-"""Finding recipients needs nothing that could be away for long, and giving it up would strand an order."""
+_OWN_WORK = AttemptPolicy(window_s=365 * 24 * 3600)
+"""What the bus asks its own workers needs nothing that could be away for long; giving it up would strand an order."""
 
 _LARGEST_START_BYTES = 1_500_000
 """A run that starts with more than 2 MiB is refused by the server; this leaves room for the log."""
@@ -41,8 +42,18 @@ class Delivery:
     redriven: bool = False
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        """Tells the delivery from all others of its correlation key."""
+        return (*self.event.identity, self.recipient.handler)
+
+    @property
     def id(self) -> str:
         """Names the delivery in the dead-letter queue."""
+        return f"{self.event.name}>{self.recipient.handler}"
+
+    @property
+    def former_id(self) -> str:
+        """What it was called when an event was known by its id alone; redrives in older histories ask for it so."""
         return f"{self.event.id}>{self.recipient.handler}"
 
     @property
@@ -72,19 +83,27 @@ class EventBus:
 
     @workflow.init
     def __init__(self, start: BusStart) -> None:
+        self._start = start
         self._log = start.log
-        self._known = {entry.id for entry in start.log.entries}
+        self._known = self._known_to(start.log)
+        self._early: list[RoutedEvent] = []
+        """Events that came before the log was taken over."""
+        self._has_log = start.follows is None
         self._lanes: dict[str, deque[Delivery]] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._under_way: dict[str, workflow.ActivityHandle[Any]] = {}
-        self._parked: dict[str, Delivery] = {}
+        self._parked: dict[tuple[str, str, str], Delivery] = {}
         for routed in start.pending:
             self._resume(routed)
         self._listed = self._parked_subscribers()
 
     @workflow.run
-    async def run(self, start: BusStart) -> EventLog:  # noqa: ARG002 - taken by __init__
+    async def run(self, start: BusStart) -> EventLog:
         """Deliver until nothing is under way or parked, and return the log."""
+        if start.summary:
+            workflow.set_current_details(start.summary)  # continuing as new takes no static summary along
+        if start.follows is not None:
+            await uninterrupted(self._take_over(start.follows))
         while not self._at_rest():
             # A broker has nothing to undo, so there is nothing that cancelling it could mean.
             with contextlib.suppress(asyncio.CancelledError):
@@ -96,19 +115,28 @@ class EventBus:
             for subscriber in self._waiting_lanes():
                 self._busy[subscriber] = asyncio.create_task(self._serve(subscriber))
         if self._lanes or self._parked:
-            workflow.continue_as_new(self._start_of_next_run())
+            # Nothing that a run sets up for itself may be lost: by itself the next one has the memo of the first.
+            workflow.continue_as_new(
+                self._start_of_next_run(),
+                memo=workflow.memo(),
+                search_attributes=workflow.info().typed_search_attributes,
+            )
         return self._log.shortened()
 
     @workflow.signal
     def publish(self, routed: RoutedEvent) -> None:
-        """Put an event into the log; one whose id the log holds changes nothing."""
-        self._append(routed)
+        """Put an event into the log; one that the log holds changes nothing."""
+        if self._has_log:
+            self._append(routed)
+        else:
+            self._early.append(routed)
 
     @workflow.signal
     def redrive(self, delivery_id: str) -> None:
         """Hand a parked delivery to its subscriber once more."""
-        delivery = self._parked.pop(delivery_id, None)
+        delivery = self._parked_under(delivery_id)
         if delivery is not None:
+            del self._parked[delivery.key]
             delivery.record.state = DeliveryState.PENDING
             delivery = replace(delivery, event=delivery.event.redriven(), redriven=True)
             self._lanes.setdefault(delivery.recipient.subscriber, deque()).append(delivery)
@@ -118,6 +146,22 @@ class EventBus:
     def log(self) -> EventLog:
         """The log as it stands."""
         return self._log
+
+    async def _take_over(self, follows: str) -> None:
+        """Go on with the log of the run just before."""
+        followed = FollowedRun(correlation_key=workflow.info().workflow_id.removeprefix(bus_id("")), run_id=follows)
+        self._log = await workflow.execute_activity(TAKE_OVER, followed, result_type=EventLog, **_OWN_WORK.options())
+        self._known = self._known_to(self._log)
+        self._has_log = True
+        for routed in self._early:
+            self._append(routed)
+        self._early.clear()
+
+    def _fingerprint(self, source: str, event_id: str) -> bytes:
+        return fingerprint(source if self._start.known_by_source else "", event_id)
+
+    def _known_to(self, log: EventLog) -> set[bytes]:
+        return {self._fingerprint(entry.source, entry.id) for entry in log.entries} | log.earlier.known()
 
     def _at_rest(self) -> bool:
         """Nothing under way, and either nothing left to do or a history so long that a new run should go on."""
@@ -193,11 +237,11 @@ class EventBus:
             record.state = DeliveryState.SUPERSEDED
         elif recipient.failure_event is None:
             record.state = DeliveryState.PARKED
-            self._parked[delivery.id] = delivery
+            self._parked[delivery.key] = delivery
             self._list_parked()
         else:
             failure = delivery.event.follow_up(
-                f"{delivery.event.id}/{recipient.failure_event}",
+                f"{delivery.event.name}/{recipient.failure_event}",
                 recipient.failure_event,
                 source=f"orderlab/{recipient.subscriber}",
                 time=workflow.now(),
@@ -207,14 +251,15 @@ class EventBus:
                 ),
             )
             # No local activity: queried meanwhile, its result comes in another sequence at replay (docs/decisions, 29).
-            routed = await workflow.execute_activity(ROUTE, failure, result_type=RoutedEvent, **_ROUTING.options())
+            routed = await workflow.execute_activity(ROUTE, failure, result_type=RoutedEvent, **_OWN_WORK.options())
             record.state = DeliveryState.FAILED  # together with the event that tells of it
             self._append(routed)
 
     def _append(self, routed: RoutedEvent) -> None:
-        if routed.event.id in self._known:
+        known_as = self._fingerprint(*routed.event.identity)
+        if known_as in self._known:
             return
-        self._known.add(routed.event.id)
+        self._known.add(known_as)
         entry = LogEntry.of(routed.event, routed.recipients)
         self._log.entries.append(entry)
         for recipient, record in zip(routed.recipients, entry.deliveries, strict=True):
@@ -226,31 +271,38 @@ class EventBus:
         return [*self._parked.values(), *(delivery for lane in self._lanes.values() for delivery in lane)]
 
     def _pending_bytes(self) -> int:
-        return sum({d.event.id: len(d.event.model_dump_json()) for d in self._undelivered()}.values())
+        return sum({d.event.identity: len(d.event.model_dump_json()) for d in self._undelivered()}.values())
 
     def _start_of_next_run(self) -> BusStart:
         """What the next run takes over; each event once, however many subscribers wait for it."""
-        pending: dict[str, RoutedEvent] = {}
+        pending: dict[tuple[str, str], RoutedEvent] = {}
         for delivery in self._undelivered():
-            before = pending.get(delivery.event.id)
+            before = pending.get(delivery.event.identity)
             recipients = (*(before.recipients if before else ()), delivery.recipient)
-            pending[delivery.event.id] = RoutedEvent(event=delivery.event, recipients=recipients)
-        sequence = {entry.id: number for number, entry in enumerate(self._log.entries)}
+            pending[delivery.event.identity] = RoutedEvent(event=delivery.event, recipients=recipients)
+        sequence = {entry.identity: number for number, entry in enumerate(self._log.entries)}
         return BusStart(
             log=self._log.shortened(),
-            pending=[pending[event_id] for event_id in sorted(pending, key=sequence.__getitem__)],
+            pending=[pending[identity] for identity in sorted(pending, key=sequence.__getitem__)],
+            known_by_source=True,
+            summary=self._start.summary,
         )
 
     def _resume(self, routed: RoutedEvent) -> None:
         """Take over the deliveries of an event from the run before."""
-        entry = next(entry for entry in self._log.entries if entry.id == routed.event.id)
+        entry = next(entry for entry in self._log.entries if entry.identity == routed.event.identity)
         for recipient in routed.recipients:
             record = next(r for r in entry.deliveries if r.handler == recipient.handler)
             delivery = Delivery(event=routed.event, recipient=recipient, record=record)
             if record.state is DeliveryState.PARKED:
-                self._parked[delivery.id] = delivery
+                self._parked[delivery.key] = delivery
             else:
                 self._lanes.setdefault(recipient.subscriber, deque()).append(delivery)
+
+    def _parked_under(self, delivery_id: str) -> Delivery | None:
+        parked = list(self._parked.values())
+        by_id = (delivery for delivery in parked if delivery.id == delivery_id)
+        return next(by_id, None) or next((delivery for delivery in parked if delivery.former_id == delivery_id), None)
 
     def _parked_subscribers(self) -> list[str]:
         return sorted({delivery.recipient.subscriber for delivery in self._parked.values()})

@@ -11,7 +11,8 @@ with workflow.unsafe.imports_passed_through():
     from services.shipping import CANCEL_SHIPMENT
     from workflows.conversation import SagaConversation
     from workflows.outcome import SagaOutcome
-    from workflows.saga import Saga, uninterrupted
+    from workflows.saga import Saga
+    from workflows.uninterrupted import uninterrupted
 
 
 @workflow.defn

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -19,11 +19,10 @@ with workflow.unsafe.imports_passed_through():
     from services.shipping import DECIDE_CANCELLATION
     from workflows.failures import attempts_of, is_superseded, reason_of, was_cancelled
     from workflows.outcome import GivenUp, SagaOutcome
+    from workflows.uninterrupted import uninterrupted
 
 REFUSED = "CancellationRefused"
 """Error type of an update that is turned away because shipping has refused before."""
-
-Answer = TypeVar("Answer")
 
 
 class StepFailedError(Exception):
@@ -285,15 +284,3 @@ class Saga:
             workflow.upsert_search_attributes([PARKED.value_set(services)])
         workflow.upsert_memo(memo_of(entries))
         self._listed = entries
-
-
-async def uninterrupted(work: Coroutine[Any, Any, Answer]) -> Answer:
-    """Await work to its end, however often the workflow is cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        try:
-            await asyncio.shield(task)  # a cancelled wait ends at once; only the work itself is shielded
-        except asyncio.CancelledError:
-            if task.cancelled():  # not the order's, but the worker's: it forgets the workflow
-                raise
-    return task.result()

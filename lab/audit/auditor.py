@@ -11,6 +11,7 @@ from lab.audit.databases import Books, read_books
 from lab.audit.endings import ending_violations
 from lab.audit.figures import book_violations
 from lab.audit.history import Run
+from lab.audit.logs import lost_events
 from lab.audit.mails import Mailbox, read_mails
 from lab.audit.once import effect_violations
 from lab.audit.orders import PlacedOrder, placed_order
@@ -33,6 +34,8 @@ class _Evidence:
     """All that there is to judge."""
 
     orders: dict[Key, PlacedOrder]
+    buses: dict[Key, tuple[Run, ...]]
+    """All runs of each bus, which may carry no order."""
     rehearsals: set[Key]
     aside: set[Key]
     """Not to be judged: placed a moment ago, or so long ago that the server has forgotten it."""
@@ -43,7 +46,7 @@ class _Evidence:
 async def audit(
     client: Client, settings: Settings, lab: str, *, order_ids: Collection[str] | None = None, parity: bool = True
 ) -> AuditReport:
-    """Check guarantees 1 to 4 over all orders, or over some.
+    """Check guarantees 1 to 5 over all orders, or over some.
 
     An order that has not ended is given a few seconds to do so, and is a violation then. Numbering and dashboard are
     always checked over all that the databases hold; no single order explains them.
@@ -91,6 +94,7 @@ async def _gather(reader: TemporalReader, settings: Settings, wanted: frozenset[
             break
     return _Evidence(
         orders={key: order for key, order in placed.items() if not order.rehearsal},
+        buses={key: runs for key, runs in read.items() if key.style == "choreography"},
         rehearsals={key for key, order in placed.items() if order.rehearsal},
         aside=forgotten | await _with_a_run(reader, strange - read.keys()),
         books=books,
@@ -129,6 +133,8 @@ def _judge(evidence: _Evidence, wanted: frozenset[str] | None, *, parity: bool) 
         yield from _violations(key, 2, ending_violations(order, books))
         if key.style == "choreography":
             yield from _violations(key, 4, sequence_violations(order.runs))
+    for key, runs in evidence.buses.items():
+        yield from _violations(key, 5, lost_events(runs))
     if parity:
         for order_id in {key.order_id for key in orders}:
             saga, choreography = (orders.get(Key(style, order_id)) for style in STYLES)

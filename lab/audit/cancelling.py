@@ -3,9 +3,10 @@
 And guarantee 3: whether both styles have to end an order alike that somebody wanted to stop.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lab.audit.databases import Books
+from lab.audit.history import Fact
 from lab.audit.orders import PlacedOrder
 from lab.audit.scenario import (
     ANSWERS,
@@ -18,9 +19,9 @@ from lab.audit.scenario import (
 )
 
 
-def is_called_off(order: PlacedOrder) -> bool:
-    """Whether an event cancels the order; only the choreography has events."""
-    return any(fact.type in CANCELLING for fact in order.log)
+def is_called_off(log: Iterable[Fact]) -> bool:
+    """Whether an event cancels the order."""
+    return any(fact.type in CANCELLING for fact in log)
 
 
 def has_request(order: PlacedOrder) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from lab.audit.cancelling import cancelling_violations, is_called_off
 from lab.audit.databases import Books
+from lab.audit.logs import untold_effects
 from lab.audit.once import expected_effects
 from lab.audit.orders import PlacedOrder
 from lab.audit.scenario import ORDER_SAGA, SERVICE_OF, UNDO_OF
@@ -32,6 +33,8 @@ def ending_violations(order: PlacedOrder, books: Books) -> list[str]:
     claimed, derived = _claimed(order), standing.state()
     if not found and claimed != derived:
         found.append(f"its workflow says {claimed}, the databases say {derived}")
+    if not found and order.key.style == "choreography":
+        found += untold_effects(order, books)
     return [*found, *cancelling_violations(order, derived, books)]
 
 
@@ -87,7 +90,7 @@ def _claimed(order: PlacedOrder) -> str | None:
     """How the workflow itself says that the order stands."""
     run = order.last
     if order.key.style == "choreography":  # the bus knows nothing of orders: its log says so
-        if is_called_off(order):
+        if is_called_off(run.shown):
             return "attention" if order.compensations_given_up() else "cancelled"
         return "completed" if run.closed else "parked"
     if run.closed == "cancelled":

@@ -16,13 +16,29 @@ Outcome = Literal["done", "given up", "superseded", "called off"]
 """Of one piece of work: `superseded` was refused as the order had been cancelled, `called off` is to be done again."""
 
 
+class Identity(NamedTuple):
+    """What tells an event from all others."""
+
+    source: str
+    event_id: str
+
+    def __str__(self) -> str:
+        return self.event_id if self.source.startswith("orderlab/") else f"{self.event_id} of {self.source}"
+
+
 class Fact(NamedTuple):
     """An event as a log names it."""
 
+    source: str
     event_id: str
     type: str
     cause: str | None
     """Id of the event that it follows from."""
+
+    @property
+    def identity(self) -> Identity:
+        """What tells it from all others."""
+        return Identity(self.source, self.event_id)
 
 
 @dataclass(frozen=True)
@@ -54,7 +70,7 @@ class Handed:
     """Names the activity within its run."""
     activity: str
     """Activity type."""
-    event_id: str | None
+    event: Identity | None
     """The event that was delivered; None where it was none, as in the saga."""
 
 
@@ -77,8 +93,8 @@ CLOSINGS: dict["Kind.ValueType", str] = {
     Kind.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "timed out",
 }
 
-_ROUTE = "bus.route"
-"""The bus's own activity: no work of a service."""
+_OWN_WORK = {"bus.route", "bus.take_over"}
+"""The bus's own activities: no work of a service."""
 
 _WORKFLOW_TASKS = {
     Kind.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
@@ -103,6 +119,8 @@ class Run:
     closed: str | None
     """How it closed, in one word or two; None while it is open."""
     result: Json
+    taken_over: Json
+    """The log of the run before, where a bus has asked for it."""
     asked: bool
     """A customer has asked for the order to be cancelled, and was not turned away."""
     answers: tuple[bool, ...]
@@ -120,10 +138,26 @@ class Run:
 
     @property
     def inherited(self) -> tuple[Fact, ...]:
-        """The log that a bus starts with."""
+        """The entries of the log that a bus goes on with."""
+        return _entries(self.inherited_log)
+
+    @property
+    def inherited_log(self) -> Json:
+        """The log that a bus goes on with, as it is written down: what it was started with, or has taken over since."""
         start = self.start if isinstance(self.start, dict) else {}
-        entries = start.get("log", {}).get("entries", ())
-        return tuple(Fact(entry["id"], entry.get("type", ""), entry.get("causationid")) for entry in entries)
+        return start.get("log", {}) if self.taken_over is None else self.taken_over
+
+    @property
+    def own_facts(self) -> tuple[Fact, ...]:
+        """What was put on the bus in this run, known before or not, in sequence."""
+        return tuple(step.fact for step in self.steps if isinstance(step, Logged))
+
+    @property
+    def shown(self) -> tuple[Fact, ...]:
+        """The entries of the log as whoever asks this bus is shown it."""
+        if self.closed == "completed":
+            return _entries(self.result)
+        return (*self.inherited, *self.own_facts)
 
     @property
     def under_way(self) -> list[str]:
@@ -156,6 +190,7 @@ def read_run(events: Sequence[HistoryEvent]) -> Run:
         parked=reader.parked,
         closed=CLOSINGS.get(closing.event_type),
         result=_json(closing.workflow_execution_completed_event_attributes.result),
+        taken_over=reader.taken_over,
         asked=talk.asked,
         answers=tuple(talk.answers),
         late_placements=tuple(talk.late_placements),
@@ -176,6 +211,8 @@ class _Reader:
     def __init__(self) -> None:
         self.parked: frozenset[str] = frozenset()
         self.idle = False
+        self.taken_over: Json = None
+        self._taking_over: set[int] = set()
         self._steps: list[Step] = []
         self._signals: list[Step] = []
         self._results: list[Step] = []
@@ -198,13 +235,17 @@ class _Reader:
             self._signals, self._results = [], []
         elif kind == Kind.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             work = event.activity_task_scheduled_event_attributes
-            if work.activity_type.name != _ROUTE:
-                self._steps.append(Handed(event.event_id, work.activity_type.name, _event_id(_json(work.input))))
+            if work.activity_type.name == "bus.take_over":
+                self._taking_over.add(event.event_id)
+            elif work.activity_type.name not in _OWN_WORK:
+                self._steps.append(Handed(event.event_id, work.activity_type.name, _identity(_json(work.input))))
         elif kind in {
             Kind.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
             Kind.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
         }:
             self._note_parked(event)
+        elif event.activity_task_completed_event_attributes.scheduled_event_id in self._taking_over:
+            self.taken_over = _json(event.activity_task_completed_event_attributes.result)
         else:
             self._results += _ending(event)
 
@@ -283,7 +324,7 @@ def _ending(event: HistoryEvent) -> list[Step]:
 def _logged(routed: Iterable[Json]) -> list[Step]:
     return [
         Logged(
-            fact=Fact(one["event"]["id"], one["event"]["type"], one["event"].get("causationid")),
+            fact=_fact(one["event"]),
             data=one["event"].get("data"),
             rehearsal=bool(one["event"].get("rehearsal")),
             recipients=tuple(
@@ -295,8 +336,16 @@ def _logged(routed: Iterable[Json]) -> list[Step]:
     ]
 
 
-def _event_id(work: Json) -> str | None:
-    return work.get("id") if isinstance(work, dict) and "specversion" in work else None
+def _entries(log: Json) -> tuple[Fact, ...]:
+    return tuple(_fact(entry) for entry in log.get("entries", ())) if isinstance(log, dict) else ()
+
+
+def _fact(event: Json) -> Fact:
+    return Fact(event.get("source", ""), event["id"], event.get("type", ""), event.get("causationid"))
+
+
+def _identity(work: Json) -> Identity | None:
+    return _fact(work).identity if isinstance(work, dict) and "specversion" in work else None
 
 
 def _json(payloads: Payloads) -> Json:

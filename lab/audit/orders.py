@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from lab.audit.history import Ended, Fact, Handed, Json, Logged, Outcome, Recipient, Run
+from lab.audit.history import Ended, Fact, Handed, Identity, Json, Logged, Outcome, Recipient, Run
 from lab.audit.scenario import CRITICAL, ORDER_SAGA, Key, is_compensation, service_of_activity
 
-_BROKEN_OFF = {"terminated", "failed", "timed out"}
+BROKEN_OFF = {"terminated", "failed", "timed out"}
+"""How a run can close without a result."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,20 @@ class PlacedOrder:
     @property
     def log(self) -> tuple[Fact, ...]:
         """All events about it, each once, in sequence; only the choreography has events."""
-        found: dict[str, Fact] = {}
+        found: dict[Identity, Fact] = {}
         for run in self.runs:
-            for fact in (*run.inherited, *(step.fact for step in run.steps if isinstance(step, Logged))):
-                found.setdefault(fact.event_id, fact)
+            for fact in (*run.inherited, *run.own_facts):
+                found.setdefault(fact.identity, fact)
         return tuple(found.values())
+
+    def services_that_gave_up(self) -> set[str]:
+        """Services of which any work was ever given up."""
+        return {service_of_activity(work.activity) for work, outcome in _outcomes(self.runs) if outcome == "given up"}
+
+    @property
+    def was_broken_off(self) -> bool:
+        """Whether any of its runs was, by a person or by the server."""
+        return any(run.closed in BROKEN_OFF for run in self.runs)
 
     def has_given_up(self, activities: Iterable[str]) -> bool:
         """Whether work of one of these activity types was ever given up."""
@@ -91,18 +101,18 @@ class PlacedOrder:
     def given_up_for_now(self) -> set[str]:
         """Services with work that waits for a redrive, by the history: what the search attribute has to name."""
         recipients = self._recipients()
-        latest = {(work.event_id, work.activity): outcome for work, outcome in _outcomes(self._lasting_runs())}
+        latest = {(work.event, work.activity): outcome for work, outcome in _outcomes(self._lasting_runs())}
         parked = set()
-        for (event_id, activity), outcome in latest.items():
+        for (event, activity), outcome in latest.items():
             service = service_of_activity(activity)
-            recipient = recipients.get((event_id, activity), Recipient(service, activity, service not in CRITICAL))
+            recipient = recipients.get((event, activity), Recipient(service, activity, service not in CRITICAL))
             if outcome == "given up" and recipient.parks:
                 parked.add(recipient.subscriber)
         return parked
 
-    def _recipients(self) -> dict[tuple[str | None, str], Recipient]:
+    def _recipients(self) -> dict[tuple[Identity | None, str], Recipient]:
         return {
-            (step.fact.event_id, recipient.handler): recipient
+            (step.fact.identity, recipient.handler): recipient
             for run in self.runs
             for step in run.steps
             if isinstance(step, Logged)
@@ -111,7 +121,7 @@ class PlacedOrder:
 
     def _lasting_runs(self) -> tuple[Run, ...]:
         """The runs since the last one that was broken off: what that one had parked went with it."""
-        broken_off = [number for number, run in enumerate(self.runs) if run.closed in _BROKEN_OFF]
+        broken_off = [number for number, run in enumerate(self.runs) if run.closed in BROKEN_OFF]
         return self.runs[broken_off[-1] + 1 :] if broken_off else self.runs
 
 

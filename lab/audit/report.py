@@ -18,7 +18,7 @@ class Violation(BaseModel):
     style: Style | None
     """None where it is about both, or where that can't be told."""
     guarantee: int
-    """Its number in the design: 1 exactly once, 2 the ends, 3 parity, 4 sequence."""
+    """Its number in the design: 1 exactly once, 2 the ends, 3 parity, 4 sequence, 5 nothing accepted is lost."""
     what: str
 
 

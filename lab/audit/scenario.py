@@ -23,6 +23,11 @@ SERVICE_OF = {
     "sale.recorded": "analytics",
 }
 
+SERVICE_OF_EFFECT = SERVICE_OF | {UNDO_OF[effect]: service for effect, service in SERVICE_OF.items()}
+"""The same, with what undoes. The choreography tells of each as an event of that type."""
+
+EFFECTS = SERVICE_OF_EFFECT.keys()
+
 CRITICAL = frozenset({"shipping", "invoicing"})
 """If one of these gives up, the order is cancelled; the work of the others is parked."""
 

@@ -4,16 +4,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lab.audit.history import Ended, Handed, Logged, Outcome, Run
+from lab.audit.history import Ended, Handed, Identity, Logged, Outcome, Run
 from lab.audit.scenario import service_of_activity
 
 
 class _Delivery(NamedTuple):
-    event_id: str
+    event: Identity
     handler: str
 
     def __str__(self) -> str:
-        return f"{self.event_id} ({self.handler})"
+        return f"{self.event} ({self.handler})"
 
 
 def sequence_violations(runs: Sequence[Run]) -> list[str]:
@@ -25,7 +25,7 @@ def sequence_violations(runs: Sequence[Run]) -> list[str]:
     found: list[str] = []
     lanes = _Lanes(found)
     for run in runs:
-        inherited = {fact.event_id for fact in run.inherited}
+        inherited = {fact.identity for fact in run.inherited}
         if not inherited:  # a log of its own: the one before, if any, was lost with a run that somebody terminated
             lanes = _Lanes(found)
         lanes.begin(inherited)
@@ -45,8 +45,8 @@ class _Lanes:
 
     def __init__(self, found: list[str]) -> None:
         self._found = found
-        self._logged: set[str] = set()
-        self._unseen: set[str] = set()
+        self._logged: set[Identity] = set()
+        self._unseen: set[Identity] = set()
         """Events of runs whose histories are gone."""
         self._waiting: dict[str, list[_Delivery]] = defaultdict(list)
         self._busy: dict[str, _Delivery] = {}
@@ -54,23 +54,23 @@ class _Lanes:
         self._subscribers: dict[_Delivery, str] = {}
         self._tasks: dict[int, _Delivery] = {}
 
-    def begin(self, inherited: set[str]) -> None:
+    def begin(self, inherited: set[Identity]) -> None:
         self._unseen |= inherited - self._logged
         self._logged |= inherited
         self._tasks.clear()
 
     def log(self, event: Logged) -> None:
-        event_id = event.fact.event_id
-        if event_id in self._logged:
+        identity = event.fact.identity
+        if identity in self._logged:
             return
-        self._logged.add(event_id)
+        self._logged.add(identity)
         for recipient in event.recipients:
-            delivery = _Delivery(event_id, recipient.handler)
+            delivery = _Delivery(identity, recipient.handler)
             self._subscribers[delivery] = recipient.subscriber
             self._waiting[recipient.subscriber].append(delivery)
 
     def hand(self, work: Handed) -> None:
-        delivery = _Delivery(work.event_id or "", work.activity)
+        delivery = _Delivery(work.event or Identity("", ""), work.activity)
         subscriber = self._subscriber(delivery)
         if subscriber in self._busy:
             self._found.append(f"{subscriber} was handed {delivery} while it was at {self._busy[subscriber]}")
@@ -81,7 +81,7 @@ class _Lanes:
             lane.remove(delivery)
         elif self._ended.get(delivery) in {"done", "superseded"}:
             self._found.append(f"{subscriber} was handed {delivery} again, though it had handled it")
-        elif delivery not in self._ended and work.event_id not in self._unseen and delivery not in self._busy.values():
+        elif delivery not in self._ended and work.event not in self._unseen and delivery not in self._busy.values():
             self._found.append(f"{subscriber} was handed {delivery}, which did not go to it")
         self._busy[subscriber] = self._tasks[work.task] = delivery
 

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowFailureError
 
+from events.bus import WORKFLOW_TASK_TIMEOUT
 from events.edge import order_placed
 from events.log import OrderState
 from events.subscriptions import RoutedEvent
-from events.transport import WORKFLOW_TASK_TIMEOUT
 from faults.dice import Dice
 from lab.measure import Timing, run_order
 from lab.placing import Placed, Placer

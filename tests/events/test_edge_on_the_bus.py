@@ -14,6 +14,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from activities.succession import take_over_log
 from events.bus import BUS, BusStart, bus_id
 from events.edge import parse_event
 from events.envelope import Event
@@ -23,11 +24,11 @@ from events.readable import UnreadableEventError
 from events.reading import log_of
 from events.subscriptions import Reaction, Recipient, RoutedEvent, Subscription, SubscriptionRegistry
 from events.transport import EventPublisher
+from hosting.composition import WORKFLOWS_OF
 from lab.runs import runs_of
 from runtime.attempts import AttemptPolicy
 from runtime.errors import InputError
 from tests.labs import Lab, until
-from workflows.event_bus import EventBus
 
 DEEPEST = 196
 """As tests/events/test_edge_readable.py finds it."""
@@ -79,7 +80,8 @@ async def bus(client: Client, queue: str, answer: Callable[[Event], Any] = lambd
     async def noting(event: Event) -> None:
         opened.noted.append(event)
 
-    async with Worker(client, task_queue=queue, workflows=[EventBus], activities=[answering, noting]):
+    activities = [answering, noting, take_over_log]
+    async with Worker(client, task_queue=queue, workflows=WORKFLOWS_OF["bus"], activities=activities):
         yield opened
 
 
@@ -102,7 +104,7 @@ async def test_the_deepest_event_is_delivered_by_a_run_that_took_it_over_from_an
     async with bus(client, "taken-over") as opened:
         waiting = opened.registry.route(event("taken-over", "waiting", nested(DEEPEST)))
         log = EventLog(entries=[LogEntry.of(waiting.event, waiting.recipients)])
-        start = BusStart(log=log, pending=[waiting])
+        start = BusStart(log=log, pending=[waiting], known_by_source=True)
         run = await client.start_workflow(
             BUS, start, id=bus_id("taken-over"), task_queue=opened.queue, result_type=EventLog
         )

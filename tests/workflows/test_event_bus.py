@@ -1,36 +1,22 @@
 """The choreographed style and the durable bus under it, on a real server, real databases and a real mail server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
-from temporalio import activity
-from temporalio.client import Client, WorkflowHandle
-from temporalio.exceptions import ApplicationError
-from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.client import Client
 
-from events.bus import LOG, REDRIVE, bus_id
+from events.bus import REDRIVE
 from events.edge import order_placed
 from events.envelope import Event
 from events.log import DeliveryState, EventLog, OrderState
-from events.patterns import Pattern
 from events.readable import MAX_EVENT_BYTES
 from events.reading import log_of
-from events.subscriptions import Reaction, Recipient, Subscription, SubscriptionRegistry
-from events.transport import EventPublisher
 from lab.status import end_of
 from orders.model import STYLES, Order
-from runtime.attempts import AttemptPolicy
 from runtime.errors import InputError
-from runtime.search import SEARCH_ATTRIBUTES
-from runtime.temporal import ORDERLAB_PLUGIN
-from server.binary import find_temporal_binary
+from tests.buses import bus_with
 from tests.labs import Lab, Labs, failing, until
-from workflows.event_bus import EventBus
 
 FORWARD = ["campaign.left", "confirmation.sent", "invoice.issued", "sale.recorded", "shipment.created"]
 
@@ -180,87 +166,6 @@ async def test_an_order_as_large_as_is_let_in_ends_in_both_styles(lab: Lab, orde
 # What follows is about the bus alone: subscribers that note what they are handed, and events of no order.
 
 
-@dataclass
-class Notes:
-    """What subscribers were handed."""
-
-    handed: dict[str, list[str]] = field(default_factory=dict)
-    hold: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def of(self, subscriber: str) -> list[str]:
-        return self.handed.setdefault(subscriber, [])
-
-
-@dataclass
-class Bus:
-    client: Client
-    publisher: EventPublisher
-    notes: Notes
-    key: str
-
-    def event(self, number: int) -> Event:
-        return Event(
-            id=f"{self.key}-{number}", source="test", type="ticket.changed", subject=self.key, time=datetime.now(UTC)
-        )
-
-    @property
-    def run(self) -> WorkflowHandle[object, EventLog]:
-        return self.client.get_workflow_handle(bus_id(self.key), result_type=EventLog)
-
-    async def until_parked(self, count: int) -> EventLog:
-        """Wait until so many deliveries are parked."""
-        async with asyncio.timeout(30):
-            while True:
-                log: EventLog = await self.run.query(LOG, result_type=EventLog)
-                if len(log.deliveries(DeliveryState.PARKED)) == count:
-                    return log
-
-
-@asynccontextmanager
-async def bus_with(client: Client, key: str, *subscribers: str, window_s: float = 30) -> AsyncIterator[Bus]:
-    """A bus whose subscribers note events; `slow` waits for `notes.hold`, `odd` refuses odd ones, `absent` is away."""
-    notes = Notes()
-
-    def handler(subscriber: str) -> Callable[[Event], object]:
-        @activity.defn(name=f"{subscriber}.note")
-        async def note(event: Event) -> Reaction | list[str]:
-            if subscriber == "slow":
-                await notes.hold.wait()
-            if subscriber == "odd" and int(event.id.rsplit("-", 1)[1]) % 2 and not notes.hold.is_set():
-                raise ApplicationError("odd", non_retryable=True)
-            notes.of(subscriber).append(event.id)
-            return Reaction() if subscriber != "rambling" else ["what", "is", "this"]
-
-        return note
-
-    registry = SubscriptionRegistry(
-        Subscription(
-            pattern=Pattern.parse({"type": ["ticket.changed"]}),
-            recipient=Recipient(
-                subscriber=subscriber,
-                handler=f"{subscriber}.note",
-                task_queue=f"{key}-{subscriber}",
-                attempts=AttemptPolicy(window_s=window_s),
-            ),
-        )
-        for subscriber in subscribers
-    )
-    workers = [Worker(client, task_queue=key, workflows=[EventBus])]
-    workers += [
-        Worker(client, task_queue=f"{key}-{subscriber}", activities=[handler(subscriber)])
-        for subscriber in subscribers
-        if subscriber != "absent"
-    ]
-    for worker in workers:
-        await worker.__aenter__()
-    try:
-        yield Bus(client, EventPublisher(client, registry, lab="", task_queue=key), notes, key)
-    finally:
-        notes.hold.set()
-        for worker in workers:
-            await worker.__aexit__(None, None, None)
-
-
 async def test_each_subscriber_is_handed_events_one_by_one_in_the_sequence_of_the_log(client: Client) -> None:
     async with bus_with(client, "in-order", "first", "second") as bus:
         for number in range(20):
@@ -371,18 +276,6 @@ async def test_after_a_run_was_terminated_in_the_ui_events_are_taken_again(clien
         log = await bus.run.result()
 
     assert [entry.id for entry in log.entries] == ["terminated-1"]
-
-
-@pytest.fixture(scope="module")
-async def impatient_client() -> AsyncIterator[Client]:
-    """The client of a server that suggests a new run after few history events."""
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(find_temporal_binary(print)),
-        dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"],
-        search_attributes=SEARCH_ATTRIBUTES,
-        plugins=[ORDERLAB_PLUGIN],
-    ) as environment:
-        yield environment.client
 
 
 async def test_a_subscriber_that_is_away_holds_up_no_new_run(impatient_client: Client) -> None:

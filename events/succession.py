@@ -1,0 +1,157 @@
+"""Which run of a bus followed which: what makes sure that no event is lost between two runs.
+
+A run closes when nothing is left to do, and a later event opens the next one, which goes on with the log. Whoever
+publishes can't hand that log over: between their look at the closed run and their call, other runs may have opened and
+closed, with events in their logs. Temporal starts a run "if none is open", but not "if the latest is this one", and its
+list of runs lags behind.
+
+So the new run looks for itself, while it is open: no other run of its correlation key can open or close then. It starts
+at the run that its publisher knew, and goes from each run to the one that followed. That is written down by the run
+that follows, before it does anything: it starts a workflow whose id names the run before (`succession_id`), which
+Temporal allows once. Where that was done before, the memo of that workflow says by whom.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHistoryEventFilterType,
+)
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from events.bus import SUCCESSION, bus_id, succession_id
+from events.log import EventLog
+from runtime.errors import OrderlabError
+
+_SUCCESSOR = "successor"
+"""Key of the memo: id of the run that followed."""
+
+
+async def take_over(client: Client, key: str, follows: str, *, by_run: str, task_queue: str) -> EventLog:
+    """The log that a run goes on with, written down as taken over by it; the same whenever it is asked for again.
+
+    Args:
+        client: of the server where the bus runs.
+        key: the correlation key.
+        follows: a run that had closed before.
+        by_run: the run that goes on. It must be open.
+        task_queue: of the bus's workers.
+
+    Raises:
+        OrderlabError: another run is open, so this one can't be.
+    """
+
+    async def claim(run_id: str) -> str:
+        try:
+            await client.start_workflow(
+                SUCCESSION,
+                id=succession_id(run_id),
+                task_queue=task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                memo={_SUCCESSOR: by_run},
+                static_summary=f"run {run_id} of bus/{key} was followed by {by_run}",
+            )
+        except WorkflowAlreadyStartedError:
+            return await _successor(client, run_id) or by_run
+        return by_run
+
+    before, log = await _go_to_the_last(client, key, follows, by_run=by_run, successor_of=claim)
+    return EventLog() if log is None else log.handed_on(before)
+
+
+async def log_before(client: Client, key: str, follows: str, *, by_run: str) -> EventLog:
+    """The log that a run is about to go on with, for whoever can't wait until it has done so; nothing is changed.
+
+    Args:
+        client: of the server where the bus runs.
+        key: the correlation key.
+        follows: a run that had closed before.
+        by_run: the run that goes on.
+    """
+    _, log = await _go_to_the_last(
+        client, key, follows, by_run=by_run, successor_of=lambda run_id: _successor(client, run_id)
+    )
+    return log or EventLog()
+
+
+async def result_of(client: Client, key: str, run_id: str) -> EventLog | None:
+    """The log that a closed run returned; None where it was broken off, or is gone.
+
+    Args:
+        client: of the server where the bus runs.
+        key: the correlation key.
+        run_id: of the run.
+    """
+    run = client.get_workflow_handle(bus_id(key), run_id=run_id, result_type=EventLog)
+    try:
+        log: EventLog = await run.result(follow_runs=False)
+    except WorkflowFailureError:  # a terminated run takes its log with it; effects still happen once
+        return None
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    return log
+
+
+async def _go_to_the_last(
+    client: Client, key: str, follows: str, *, by_run: str, successor_of: Callable[[str], Awaitable[str | None]]
+) -> tuple[str, EventLog | None]:
+    """The last closed run before `by_run`, and the latest log on the way there, as a run that was broken off has none.
+
+    Args:
+        client: of the server where the bus runs.
+        key: the correlation key.
+        follows: where to begin.
+        by_run: the run that is open.
+        successor_of: answers who followed a run; may write that down.
+    """
+    run_id, log = follows, None
+    while True:
+        run = await _described(client, key, run_id)
+        if run is not None and run.status is WorkflowExecutionStatus.RUNNING:
+            raise OrderlabError(f"run {run_id} of {run.id} is open, so {by_run} can't be")
+        if run is not None and run.status is WorkflowExecutionStatus.COMPLETED:
+            log = await result_of(client, key, run_id) or log
+        became = None if run is None else await _became(client, run, by_run)
+        following = await (_successor(client, run_id) if became else successor_of(run_id)) or became
+        if following in {None, by_run}:
+            return run_id, log
+        run_id = str(following)
+
+
+async def _described(client: Client, key: str, run_id: str) -> WorkflowExecutionDescription | None:
+    try:
+        return await client.get_workflow_handle(bus_id(key), run_id=run_id).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+
+
+async def _successor(client: Client, run_id: str) -> str | None:
+    """The run that followed; None where none has yet."""
+    try:
+        note = await client.get_workflow_handle(succession_id(run_id)).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    successor: str = await note.memo_value(_SUCCESSOR)
+    return successor
+
+
+async def _became(client: Client, run: WorkflowExecutionDescription, by_run: str) -> str | None:
+    """The run as which this one continued as new, or was reset by a person; None where that is `by_run`, or none."""
+    became: str | None = run.raw_description.workflow_extended_info.reset_run_id
+    if run.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
+        handle = client.get_workflow_handle(run.id, run_id=run.run_id)
+        history = await handle.fetch_history(event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT)
+        closing = history.events[-1]
+        became = closing.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+    return became if became and became != by_run else None

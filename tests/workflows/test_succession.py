@@ -1,0 +1,378 @@
+"""A run of the bus goes on where the one before ended, whatever was done to that or held the publisher up."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
+from temporalio.common import WorkflowIDReusePolicy
+
+from events.bus import REDRIVE, bus_id
+from events.edge import cancel_requested
+from events.envelope import Event
+from events.log import PAGE, DeliveryState, EventLog, OrderState
+from events.reading import log_of, whole_log_of
+from events.transport import EventPublisher
+from lab.audit import audit
+from lab.dead_letters import Outcome, chosen, parked, redrive
+from lab.placing import Placer
+from lab.runs import runs_of
+from lab.status import end_of, status_of
+from orders.model import Order
+from runtime.errors import InputError
+from runtime.search import ORDER_ID, PARKED
+from tests.buses import Bus, bus_with
+from tests.labs import Lab, Labs, failing, until, until_listed
+
+
+@dataclass
+class Gate:
+    """Holds up whoever opens a run that follows a closed one."""
+
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
+class HeldUp(Interceptor):
+    """A network that is slow just there."""
+
+    gate: Gate
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002 - the SDK's name
+        return _HeldUp(next, self.gate)
+
+
+class _HeldUp(OutboundInterceptor):
+    def __init__(self, following: OutboundInterceptor, gate: Gate) -> None:
+        super().__init__(following)
+        self._gate = gate
+
+    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[object, object]:  # noqa: A002 - likewise
+        if input.id_reuse_policy is WorkflowIDReusePolicy.ALLOW_DUPLICATE:
+            self._gate.reached.set()
+            await self._gate.open.wait()
+        return await super().start_workflow(input)
+
+
+def held_up(client: Client, gate: Gate) -> Client:
+    """The same client, for a publisher that is held up."""
+    config = client.config()
+    config["interceptors"] = [*config["interceptors"], HeldUp(gate)]
+    return Client(**config)
+
+
+@asynccontextmanager
+async def publishing_late(bus: Bus, event: Event) -> AsyncIterator[None]:
+    """Publish an event, held up meanwhile between the look at the closed run and the call that opens the next."""
+    gate = Gate()
+    late = EventPublisher(held_up(bus.client, gate), bus.registry, lab="", task_queue=bus.key)
+    publishing = asyncio.create_task(late.publish(event))
+    await gate.reached.wait()
+    yield
+    gate.open.set()
+    await publishing
+
+
+async def closed(bus: Bus) -> EventLog:
+    """Wait until the latest run of the bus has closed; answers its log."""
+    return await asyncio.wait_for(bus.run.result(), 30)
+
+
+async def ids(bus: Bus) -> list[str]:
+    await closed(bus)
+    log = await whole_log_of(bus.client, bus.key)
+    assert log is not None
+    return [entry.id for entry in log.entries]
+
+
+@pytest.mark.parametrize("between", [1, 3])
+async def test_a_publisher_that_was_held_up_while_other_runs_opened_and_closed_overwrites_none_of_them(
+    client: Client, between: int
+) -> None:
+    async with bus_with(client, f"held-up-{between}", "first") as bus:
+        await bus.publisher.publish(bus.event(0))
+        await closed(bus)
+        async with publishing_late(bus, bus.event(99)):
+            for number in range(1, between + 1):
+                await bus.publisher.publish(bus.event(number))
+                await closed(bus)
+
+        expected = [bus.event(number).id for number in (*range(between + 1), 99)]
+        assert await ids(bus) == expected
+        assert bus.notes.of("first") == expected
+
+
+async def test_two_publishers_that_were_held_up_at_once_overwrite_each_other_neither(client: Client) -> None:
+    async with bus_with(client, "both-held-up", "first") as bus:
+        await bus.publisher.publish(bus.event(0))
+        await closed(bus)
+        async with publishing_late(bus, bus.event(2)):
+            async with publishing_late(bus, bus.event(1)):
+                pass
+            await closed(bus)
+
+        assert await ids(bus) == [bus.event(number).id for number in range(3)]
+
+
+async def test_a_publisher_that_was_held_up_while_a_run_continued_as_new_overwrites_nothing(
+    impatient_client: Client,
+) -> None:
+    async with bus_with(impatient_client, "held-up-long", "first") as bus:
+        await bus.publisher.publish(bus.event(0))
+        await closed(bus)
+        async with publishing_late(bus, bus.event(99)):
+            for number in range(1, 60):
+                await bus.publisher.publish(bus.event(number))
+            await closed(bus)
+
+        assert await ids(bus) == [bus.event(number).id for number in (*range(60), 99)]
+
+
+async def test_a_log_outlives_the_reset_of_the_run_that_kept_it(client: Client) -> None:
+    async with bus_with(client, "reset", "first") as bus:
+        for number in range(3):
+            await bus.publisher.publish(bus.event(number))
+            await closed(bus)
+        run = await bus.run.describe()
+        # when a person resets the latest run to its beginning in the UI
+        await client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=run.id, run_id=run.run_id),
+                workflow_task_finish_event_id=4,  # started, signal, and the workflow task's two events
+                reason="a person's wish",
+                request_id="reset-1",
+            )
+        )
+        await closed(bus)
+        await bus.publisher.publish(bus.event(3))
+
+        assert await ids(bus) == [bus.event(number).id for number in range(4)]
+
+
+async def test_after_a_run_was_terminated_the_log_goes_on_with_what_the_runs_before_it_had(client: Client) -> None:
+    async with bus_with(client, "broken-off", "first", "slow") as bus:
+        bus.notes.hold.set()
+        await bus.publisher.publish(bus.event(0))
+        await closed(bus)
+        bus.notes.hold.clear()
+        async with publishing_late(bus, bus.event(2)):
+            await bus.publisher.publish(bus.event(1))
+            await until(lambda: bus.notes.of("first") == [bus.event(0).id, bus.event(1).id])
+            await bus.run.terminate()
+            bus.notes.hold.set()
+
+        assert await ids(bus) == [bus.event(0).id, bus.event(2).id]
+
+
+async def test_while_a_new_run_takes_the_log_over_it_is_known_to_whom_an_order_id_belongs(
+    labs: Labs, order: Order
+) -> None:
+    async with labs() as lab:
+        await lab.run(order, "choreography")
+    # given the bus's worker is away, and an event has opened a run that has not taken over the log yet
+    scan = Event(id="scan-1", source="test", type="parcel.scanned", subject=order.order_id, time=datetime.now(UTC))
+    await lab.placer.publish(scan)
+
+    (again,) = await lab.placer.place_once(order, ("choreography",))
+    with pytest.raises(InputError, match="other content"):
+        await lab.placer.place_once(order.model_copy(update={"country": "Norway"}), ("choreography",))
+
+    assert again.known
+
+
+async def test_an_order_cancelled_in_the_middle_of_ten_tickets_is_cancelled_in_its_log_and_once(
+    lab: Lab, order: Order
+) -> None:
+    await lab.run(order, "choreography")
+
+    async def ticket(number: int) -> None:
+        await asyncio.sleep(number * 0.02)
+        event = Event(
+            id=f"ticket-{number}",
+            source="/support-desk",
+            type="ticket.created",
+            subject=order.order_id,
+            time=datetime.now(UTC),
+        )
+        await lab.placer.publish(event)
+
+    async def cancel() -> bool:
+        await asyncio.sleep(0.09)
+        return (await Placer(lab.client, lab.name).canceller.cancel(order.order_id, "choreography")).accepted
+
+    accepted, *_ = await asyncio.gather(cancel(), *(ticket(number) for number in range(10)))
+    await end_of(lab.client, await lab.placer.place(order, "choreography"))
+    status = await status_of(lab.client, "choreography", order.order_id)
+    log = await whole_log_of(lab.client, order.order_id)
+    before = lab.effects(order, "choreography")
+    await lab.placer.canceller.cancel(order.order_id, "choreography")
+    report = await audit(lab.client, lab.settings, lab.name, order_ids=[order.order_id])
+
+    assert accepted
+    assert status is not None
+    assert status.state is OrderState.CANCELLED
+    assert log is not None
+    types = [entry.type for entry in log.entries]
+    assert types.count("order.cancelled") == 1
+    assert types.count("ticket.created") == 10
+    assert lab.effects(order, "choreography") == before
+    assert not report.violations
+
+
+async def test_a_run_that_follows_another_is_found_by_the_order_and_named_like_it(lab: Lab, order: Order) -> None:
+    await lab.run(order, "choreography")
+    before = await lab.client.get_workflow_handle(bus_id(order.order_id)).describe()
+    scan = Event(id="scan-1", source="test", type="parcel.scanned", subject=order.order_id, time=datetime.now(UTC))
+    await lab.placer.publish(scan)
+    after = await lab.client.get_workflow_handle(bus_id(order.order_id)).describe()
+
+    assert after.run_id != before.run_id
+    assert after.typed_search_attributes.get(ORDER_ID) == order.order_id
+    assert await after.static_summary() == await before.static_summary()
+
+
+async def test_one_more_event_costs_the_same_however_many_there_were(client: Client) -> None:
+    count = 3 * PAGE
+    async with bus_with(client, "paged", "first") as bus:
+        sizes = []
+        for number in range(count):
+            await bus.publisher.publish(bus.event(number))
+            await closed(bus)
+            sizes.append((await bus.run.describe()).raw_info.history_size_bytes)
+        log = await log_of(client, bus.key)
+        again = [(await bus.publisher.publish(bus.event(number))).known for number in range(count)]
+
+        # the log is handed on a page at a time, and what left it is still known, and can still be read
+        assert log is not None
+        assert len(log.entries) <= 2 * PAGE + 1
+        assert log.earlier.events + len(log.entries) == count
+        assert all(again)
+        assert await ids(bus) == [bus.event(number).id for number in range(count)]
+        assert max(sizes[PAGE:]) < 3 * max(sizes[:PAGE])
+
+
+async def test_an_order_stays_cancelled_however_many_events_about_it_follow(lab: Lab, order: Order) -> None:
+    await lab.run(order, "choreography")
+    await lab.placer.canceller.cancel(order.order_id, "choreography")
+    for number in range(2 * PAGE + 3):
+        await lab.placer.publish(
+            Event(
+                id=f"ticket-{number}",
+                source="/support-desk",
+                type="ticket.created",
+                subject=order.order_id,
+                time=datetime.now(UTC),
+            )
+        )
+        await lab.client.get_workflow_handle(bus_id(order.order_id)).result()
+    status = await status_of(lab.client, "choreography", order.order_id)
+    answer = await lab.placer.canceller.cancel(order.order_id, "choreography")
+    (again,) = await lab.placer.place_once(order, ("choreography",))
+    report = await audit(lab.client, lab.settings, lab.name, order_ids=[order.order_id])
+
+    assert status is not None
+    assert status.state is OrderState.CANCELLED
+    assert answer.accepted
+    assert again.known
+    assert not report.violations
+
+
+async def test_what_is_parked_stays_in_the_dead_letter_queue_when_its_run_continues_as_new(
+    impatient_client: Client,
+) -> None:
+    async with bus_with(impatient_client, "parked-long", "first", "odd") as bus:
+        # given a delivery that is parked, and so many events after it that a new run goes on
+        for number in (1, *range(2, 80, 2)):
+            await bus.publisher.publish(bus.event(number))
+        await until(lambda: len(bus.notes.of("odd")) == 39)
+        assert len(await runs_of(impatient_client, bus_id(bus.key))) > 1
+        await until_listed(impatient_client, bus_id(bus.key))
+        run = await bus.run.describe()
+        letters = [letter for letter in await parked(impatient_client, "") if letter.workflow_id == bus_id(bus.key)]
+
+        # then it is listed as before, with all that the run had set up for itself
+        assert [letter.delivery.reason for letter in letters] == ["odd"]
+        assert run.typed_search_attributes.get(PARKED) == ["odd"]
+        assert "events about parked-long" in str(await bus.run.query("__temporal_workflow_metadata"))
+
+        # and can be redriven
+        bus.notes.hold.set()
+        redriven = await redrive(impatient_client, chosen(letters, letters[0].id)[0], 20)
+        assert redriven.outcome is Outcome.DELIVERED
+        assert bus.event(1).id in bus.notes.of("odd")
+
+
+async def test_events_of_different_sources_with_one_id_are_two_events(client: Client) -> None:
+    async with bus_with(client, "one-id", "first", "odd") as bus:
+        event = bus.event(1)
+        other = event.model_copy(update={"source": "/erp"})
+        for one in (event, other, event, other):
+            await bus.publisher.publish(one)
+        parked_log = await bus.until_parked(2)
+        letters = {entry.name for entry in parked_log.entries}
+        bus.notes.hold.set()
+        for name in letters:
+            await bus.run.signal(REDRIVE, f"{name}>odd.note")
+        log = await closed(bus)
+        known = [(await bus.publisher.publish(one)).known for one in (event, other)]
+        third = await bus.publisher.publish(event.model_copy(update={"source": "/other-erp"}))
+
+        assert len(letters) == 2
+        assert [entry.source for entry in log.entries] == ["test", "/erp"]
+        assert not log.deliveries(DeliveryState.PARKED)
+        assert bus.notes.of("first") == [event.id, event.id]
+        assert known == [True, True]
+        assert not third.known
+
+
+async def test_an_order_is_cancelled_by_an_event_whose_id_another_source_has_used(lab: Lab, order: Order) -> None:
+    await lab.run(order, "choreography")
+    now = datetime.now(UTC)
+    ticket = Event(id="1", source="/support-desk", type="ticket.created", subject=order.order_id, time=now)
+    data = {"order_id": order.order_id, "reason": "stock count was wrong"}
+    cancelled = Event(id="1", source="/erp", type="order.cancelled", subject=order.order_id, time=now, data=data)
+    await lab.placer.publish(ticket)
+    _, known = await lab.placer.publish(cancelled)
+    await lab.client.get_workflow_handle(bus_id(order.order_id)).result()
+    status = await status_of(lab.client, "choreography", order.order_id)
+
+    assert not known
+    assert status is not None
+    assert status.state is OrderState.CANCELLED
+    assert "shipment.cancelled" in lab.effects(order, "choreography")
+
+
+async def test_two_parked_deliveries_of_events_with_one_id_are_redriven_each(labs: Labs, order: Order) -> None:
+    async with labs(fakes=[failing("analytics.on_order_placed", times=1)]) as lab:
+        await lab.run(order, "choreography")
+        (letter,) = await parked(lab.client, lab.name)
+        twin = cancel_requested(order.order_id).model_copy(
+            update={"id": f"{order.order_id}/order.placed", "source": "/erp", "type": "ticket.created"}
+        )
+        await lab.placer.publish(twin)
+        redriven = await redrive(lab.client, letter, 20)
+
+    assert letter.delivery.id == f"{order.order_id}/order.placed>analytics.on_order_placed"
+    assert redriven.outcome is Outcome.DELIVERED
+
+
+@pytest.mark.parametrize("absent", [(), ("analytics",)])
+async def test_whoever_publishes_an_event_again_is_told_that_nothing_was_changed_also_while_the_run_is_open(
+    labs: Labs, order: Order, absent: tuple[str, ...]
+) -> None:
+    async with labs(absent=absent) as lab:
+        await lab.placer.place(order, "choreography")
+        scan = Event(id="scan-1", source="test", type="parcel.scanned", subject=order.order_id, time=datetime.now(UTC))
+        (_, first), (_, again) = [await lab.placer.publish(scan) for _ in range(2)]
+        with pytest.raises(InputError, match="another event under the id 'scan-1'"):
+            await lab.placer.publish(scan.model_copy(update={"data": {"weight": 3}}))
+
+    assert not first
+    assert again
