@@ -80,7 +80,7 @@ async def bus(client: Client, queue: str, answer: Callable[[Event], Any] = lambd
     async def noting(event: Event) -> None:
         opened.noted.append(event)
 
-    activities = [answering, noting, take_over_log]
+    activities: list[Callable[..., Any]] = [answering, noting, take_over_log]
     async with Worker(client, task_queue=queue, workflows=WORKFLOWS_OF["bus"], activities=activities):
         yield opened
 
