@@ -14,8 +14,8 @@ MEMO = "parked"
 _LONGEST_PAYLOAD = 4_000
 _MOST = 200
 _LARGEST_BYTES = 1_000_000
-"""The server takes 2 MiB of a memo, and terminates a workflow that sets more. 200 entries may come to that, as quotes are
-escaped once more and a character may have four bytes.
+"""The server takes 2 MiB of a memo, and terminates a workflow that sets more. 200 entries may come to that, as quotes
+are escaped once more and a character may have four bytes.
 """
 
 

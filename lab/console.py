@@ -1,5 +1,6 @@
 """Where a command speaks: results to standard output, what it is doing to standard error."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from runtime.errors import InputError
-from runtime.printable import printable
+from runtime.printable import is_printable, printable
 
 
 class _PlainConsole(Console):
@@ -60,16 +61,26 @@ def check_writable(path: Path | None) -> None:
 
 
 def write_json(path: Path, result: BaseModel | list[BaseModel]) -> None:
-    """Write a result as JSON to a file, or to standard output for `-`."""
+    """Write a result as JSON to a file, or to standard output for `-`.
+
+    Standard output may be a terminal: the same document has escapes there for what would steer it, or what it lacks.
+    """
     to_stdout = str(path) == "-"
     text = TypeAdapter(type(result) if isinstance(result, BaseModel) else list[BaseModel]).dump_json(
         result, indent=2, serialize_as_any=True, ensure_ascii=to_stdout and not _takes_all(sys.stdout.encoding)
     )
     if to_stdout:
-        sys.stdout.write(text.decode() + "\n")
+        sys.stdout.writelines(f"{_shown(line)}\n" for line in text.decode().split("\n"))
     else:
         path.write_bytes(text + b"\n")
 
 
 def _takes_all(encoding: str) -> bool:
     return encoding.lower().startswith("utf")
+
+
+def _shown(line: str) -> str:
+    """A line of JSON, in which only texts can hold what is not printable."""
+    if line.isascii() and line.isprintable():
+        return line
+    return "".join(character if is_printable(character) else json.dumps(character)[1:-1] for character in line)

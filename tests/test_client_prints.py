@@ -128,6 +128,7 @@ def test_json_on_a_terminal_without_our_characters_is_the_same_document(
         told.append(stream.buffer.getvalue().decode(encoding))
 
     assert "世界" in told[0]
+    assert not [c for c in told[0] if unicodedata.category(c) in {"Cc", "Cf", "Zl"} and c != "\n"]
     assert all(Published.model_validate(json.loads(text)) == result for text in told)
 
 
