@@ -1,6 +1,7 @@
 """The order: what a customer bought. Money is `Decimal` pounds at the edge and whole pence inside, never a float."""
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -42,9 +43,9 @@ def _shortest(price: Decimal) -> Decimal:
 
 
 def _written_out(moment: object) -> object:
-    if isinstance(moment, str | datetime) and not (isinstance(moment, str) and moment.strip().isdecimal()):
+    if isinstance(moment, datetime) or (isinstance(moment, str) and re.match(r"\d{4}-\d\d-\d\d", moment)):
         return moment
-    raise ValueError("must be a text such as '2026-11-24T12:00:00', not a number")
+    raise ValueError("must be a date and time such as '2026-11-24T12:00:00'")  # a number would be taken for seconds
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -70,7 +70,10 @@ def test_the_time_on_the_shop_s_clock_is_not_taken_for_utc() -> None:
     assert shop.digest != utc.digest
 
 
-@pytest.mark.parametrize("moment", ["1700000000", '"1700000000"', "true", '"0001-01-01T00:00:00+05:00"', '"yesterday"'])
+@pytest.mark.parametrize(
+    "moment",
+    ["1700000000", '"1700000000"', '"1700000000.5"', '" 5"', "true", '"0001-01-01T00:00:00+05:00"', '"yesterday"'],
+)
 def test_a_moment_that_is_not_written_out_or_is_none_is_refused(moment: str) -> None:
     with pytest.raises(ValidationError, match="placed_at"):
         order_of(placed_at=moment)
