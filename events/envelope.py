@@ -44,7 +44,7 @@ class Event(BaseModel):
     data: JsonValue = None
     data_base64: str | None = None
     causationid: str | None = None
-    """Extension: the id of the event that this one follows from."""
+    """Extension: names the event that this one follows from (`event_name`)."""
     rehearsal: bool = False
     """Extension: part of a warm-up that leaves nothing behind."""
     dice: str | None = None
@@ -95,7 +95,7 @@ class Event(BaseModel):
             time=time,
             datacontenttype="application/json",
             data=data.model_dump(mode="json"),
-            causationid=self.id,
+            causationid=self.name,
             rehearsal=self.rehearsal,
             dice=self.dice,
         )

@@ -193,7 +193,7 @@ def event_log(key: str, log: EventLog) -> RenderableType:
     for number, entry in enumerate(log.entries, start=1):
         handlers = "\n".join(delivery.handler for delivery in entry.deliveries) or "nobody"
         outcomes = "\n".join(f"{d.state}{f': {d.reason}' if d.reason else ''}" for d in entry.deliveries)
-        cause = next((str(n) for n, e in enumerate(log.entries, start=1) if e.id == entry.causationid), "")
+        cause = next((str(n) for n, e in enumerate(log.entries, start=1) if e.name == entry.causationid), "")
         at = entry.time.astimezone().strftime("%H:%M:%S.%f")[:-3]
         table.add_row(str(number), entry.type, entry.source, at, handlers, outcomes, f"#{cause}" if cause else "")
     return table

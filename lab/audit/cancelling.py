@@ -95,8 +95,9 @@ def _was_placed_late(order: PlacedOrder) -> bool:
 
 
 def _requests(order: PlacedOrder) -> set[str]:
-    """Ids of the events by which a customer asked for the order to be cancelled."""
-    return {fact.event_id for fact in order.log if fact.type == CANCEL_REQUESTED}
+    """Names of the events by which a customer asked for the order to be cancelled."""
+    requests = [fact for fact in order.log if fact.type == CANCEL_REQUESTED]
+    return {fact.name for fact in requests} | {fact.event_id for fact in requests}  # as older logs name them
 
 
 def _named(decision: bool | None) -> str:

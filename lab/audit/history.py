@@ -33,7 +33,14 @@ class Fact(NamedTuple):
     event_id: str
     type: str
     cause: str | None
-    """Id of the event that it follows from."""
+    """Name of the event that it follows from."""
+
+    @property
+    def name(self) -> str:
+        """What others that follow from it call it: the id, after the source where that is not the lab's own."""
+        if self.source.startswith("orderlab/"):
+            return self.event_id
+        return f"{self.source.replace('%', '%25').replace('#', '%23')}#{self.event_id}"
 
     @property
     def identity(self) -> Identity:

@@ -343,9 +343,13 @@ async def test_an_order_is_cancelled_by_an_event_whose_id_another_source_has_use
     await lab.client.get_workflow_handle(bus_id(order.order_id)).result()
     status = await status_of(lab.client, "choreography", order.order_id)
 
+    log = await log_of(lab.client, order.order_id)
+
     assert not known
     assert status is not None
     assert status.state is OrderState.CANCELLED
+    assert log is not None
+    assert {entry.causationid for entry in log.entries if entry.type == "shipment.cancelled"} == {"/erp#1"}
     assert "shipment.cancelled" in lab.effects(order, "choreography")
 
 
