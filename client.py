@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from events.attributes import check_name
 from events.edge import order_placed, parse_event
 from faults.dice import Dice
 from faults.plan import FaultPlan, load_plan, load_profile, plan_names, profile_names
@@ -26,6 +27,7 @@ from lab.killing import TARGETS
 from lab.replay import histories_in
 from orders.loader import load_orders, read_order
 from orders.model import ORDER_ID_PATTERN, STYLES, Order, Style
+from runtime.documents import read_file
 from runtime.errors import InputError
 from runtime.leave import run_process
 from runtime.logs import configure_logs
@@ -78,8 +80,8 @@ def place_order(
     """
     styles = _styles(style)
     order = _order(what)
-    order_placed(order)  # an order that is too large for a payload is refused here
     dice = None if faults is None else Dice(plan=load_plan(faults, ACTIONS), seed=seed)
+    order_placed(order, dice=dice)  # an order that is too large for an event is refused here
     check_writable(json)
     _run(commands.place(_settings(data), order, styles, dice, wait=wait, json=json))
 
@@ -142,11 +144,7 @@ def publish_event(
     data: Data = None,
 ) -> None:
     """Publish an event on the bus; publishing the same event id twice changes nothing."""
-    try:
-        text = file.read_bytes()
-    except OSError as error:
-        raise InputError(f"can't read {file}: {error.strerror}") from error
-    event = parse_event(text, where=str(file))
+    event = parse_event(read_file(file), where=str(file))
     check_writable(json)
     _run(commands.publish(_settings(data), event, json))
 
@@ -158,6 +156,7 @@ def show_events(
     data: Data = None,
 ) -> None:
     """Show the event log of an order: each event, who was handed it, and what became of that."""
+    check_name(order, "ORDER")
     check_writable(json)
     _run(commands.show_events(_settings(data), order, json))
 
@@ -169,6 +168,8 @@ def show_effects(
     data: Data = None,
 ) -> None:
     """List what the services did, from their own databases."""
+    if order is not None:
+        check_name(order, "ORDER")
     check_writable(json)
     commands.show_effects(_settings(data), order, json)
 
@@ -181,9 +182,10 @@ def replay_histories(
 ) -> None:
     """Replay histories on today's code; exit 1 if one no longer fits."""
     check_writable(json)
-    if Path(what).is_dir():
+    if _is_there(Path(what)) and Path(what).is_dir():
         _run(commands.replay_histories(histories_in(Path(what)), json))
     else:
+        check_name(what, "ORDER")
         _run(commands.replay_order(_settings(data), what, json))
 
 
@@ -364,9 +366,16 @@ def _targets(text: str) -> tuple[str, ...]:
 
 def _order(what: str) -> Order:
     path = Path(what)
-    if path.exists() or path.suffix or path.name != what:
+    if _is_there(path) or path.suffix or path.name != what:
         return read_order(path)
     return load_orders(SHIPPED_ORDERS).find(what)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # what is too long for a name of a file is none
+        return False
 
 
 def _at_least_one(option: str, value: int) -> None:

@@ -5,15 +5,15 @@ Any other event type can be published and subscribed to as well; only the types 
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from orders.model import Order, OrderId
 
 
 class Fact(BaseModel):
-    """Something that happened to an order."""
+    """Something that happened to an order. Who tells it may say more than is asked for here; that is kept, too."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     order_id: OrderId
 
@@ -92,7 +92,8 @@ class SaleReversed(Fact):
 class CancelRequested(Fact):
     """The customer wants the order cancelled; nothing is cancelled by that. Shipping alone acts on it, and decides."""
 
-    reason: str
+    reason: Annotated[str, StringConstraints(max_length=500)]
+    """Shipping keeps it with its decision."""
 
 
 class OrderCancelled(Fact):

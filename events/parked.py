@@ -4,6 +4,7 @@ Each workflow keeps its own part in its memo, so that all of it is listed in one
 """
 
 from collections.abc import Iterable
+from itertools import islice
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,7 +13,10 @@ MEMO = "parked"
 
 _LONGEST_PAYLOAD = 4_000
 _MOST = 200
-"""The server takes 2 MiB of a memo, and terminates a workflow that sets more."""
+_LARGEST_BYTES = 1_000_000
+"""The server takes 2 MiB of a memo, and terminates a workflow that sets more. 200 entries may come to that, as quotes
+are escaped once more and a character may have four bytes.
+"""
 
 
 class ParkedDelivery(BaseModel):
@@ -38,6 +42,12 @@ def excerpt(given: BaseModel) -> str:
 
 
 def memo_of(parked: Iterable[ParkedDelivery]) -> dict[str, list[ParkedDelivery] | None]:
-    """What a workflow sets as its memo; no more than 200 entries of it, the oldest first."""
-    listed = list(parked)[:_MOST]
+    """What a workflow sets as its memo; no more than 200 entries of it, the oldest first, in a megabyte."""
+    listed: list[ParkedDelivery] = []
+    room = _LARGEST_BYTES
+    for entry in islice(parked, _MOST):
+        room -= len(entry.model_dump_json().encode())
+        if room < 0:
+            break
+        listed.append(entry)
     return {MEMO: listed or None}

@@ -2,11 +2,17 @@
 
 from collections.abc import Iterable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic_core import to_json
 
 from events.envelope import Event
 from events.patterns import Pattern
+from events.readable import UnreadableEventError, prove_readable
 from runtime.attempts import AttemptPolicy
+from runtime.temporal import MAX_PAYLOAD_BYTES
+
+_LARGEST_ANSWER_BYTES = MAX_PAYLOAD_BYTES - 100
+"""Less what stands around the events. More than a message can have would not fail, but be tried again and again."""
 
 
 class Recipient(BaseModel):
@@ -42,11 +48,28 @@ class RoutedEvent(BaseModel):
 
 
 class Reaction(BaseModel):
-    """What a handler answers: the events that follow, already routed."""
+    """What a handler answers: the events that follow, already routed.
+
+    An event that the bus could not read back is no answer: the handler learns so as it makes one, and the bus, if the
+    handler was written in another way, as it takes it in.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     events: tuple[RoutedEvent, ...] = ()
+
+    @field_validator("events")
+    @classmethod
+    def _can_be_read_back(cls, events: tuple[RoutedEvent, ...]) -> tuple[RoutedEvent, ...]:
+        for routed in events:
+            try:
+                prove_readable(routed.event)
+            except UnreadableEventError as error:
+                raise ValueError(f"{routed.event.type} {routed.event.id} {error}") from error
+        size = len(to_json(events))
+        if size > _LARGEST_ANSWER_BYTES:
+            raise ValueError(f"has {size:,} bytes; an answer can have {_LARGEST_ANSWER_BYTES:,}, as any payload")
+        return events
 
 
 class SubscriptionRegistry:

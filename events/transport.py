@@ -10,6 +10,7 @@ from events.bus import BUS, PUBLISH, WORKFLOW_TASK_TIMEOUT, BusStart, bus_id
 from events.catalogue import CATALOGUE
 from events.envelope import Event
 from events.log import EventLog
+from events.readable import prove_readable
 from events.reading import log_of
 from events.subscriptions import RoutedEvent, SubscriptionRegistry
 from runtime.search import attributes_of
@@ -44,7 +45,11 @@ class EventPublisher:
         Args:
             event: what happened.
             summary: one line about the correlation key, for the list of workflows in the UI.
+
+        Raises:
+            UnreadableEventError: the bus could not read the event; nothing was published.
         """
+        prove_readable(event)
         routed = self._registry.route(event)
         recipients = tuple(recipient.subscriber for recipient in routed.recipients)
         summary = summary or f"events about {event.correlation_key}"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from runtime.documents import json_of, text_of
 from runtime.errors import InputError
 
 _PLANS = Path(__file__).with_name("plans")
@@ -151,10 +152,15 @@ def _load(name_or_file: str, actions: dict[str, frozenset[str]], directory: Path
     shipped = sorted(file.stem for file in directory.glob("*.json"))
     path = directory / f"{name_or_file}.json" if name_or_file in shipped else Path(name_or_file)
     try:
-        plan = FaultPlan.model_validate_json(path.read_bytes())
-    except OSError as error:
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:  # a name that no file can have
         known = ", ".join(shipped)
-        raise InputError(f"no {kind} {name_or_file!r} ({error.strerror}); take a file, or one of: {known}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"no {kind} {name_or_file!r} ({why}); take a file, or one of: {known}") from error
+    text = text_of(content, where=f"{kind} {name_or_file}")
+    json_of(text, where=f"{kind} {name_or_file}")
+    try:
+        plan = FaultPlan.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])

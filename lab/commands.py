@@ -81,7 +81,7 @@ async def place(  # noqa: PLR0913 - the options of the command
                 where = session.link(status.workflow_id, status.run_id) or f"workflow id {status.workflow_id}"
                 reason = f" ({status.detail})" if status.detail else ""
                 told = f"{status.order_id}  {status.style:<12}  {status.state or 'broken'}{reason}  {where}"
-                RESULTS.print(told, markup=False)
+                RESULTS.print(told)
             if session.server is not None:
                 announce("the links work while `orderlab up` is running")
         broken = [f"{status.workflow_id}: {status.detail}" for status in statuses if status.state is None]
@@ -144,7 +144,7 @@ async def cancel(settings: Settings, order_id: str, styles: tuple[Style, ...], j
                 answer = "accepted" if decision.accepted else "refused"
                 where = session.link(status.workflow_id, status.run_id) or f"workflow id {status.workflow_id}"
                 told = f"{order_id}  {style:<12}  {answer}: {decision.reason}  (now {status.state})  {where}"
-                RESULTS.print(told, markup=False)
+                RESULTS.print(told)
         if json is not None:
             write_json(json, list(results))
 
@@ -188,7 +188,7 @@ async def redrive_parked(settings: Settings, wanted: str | None, json: Path | No
         write_json(json, list(outcomes))
     if str(json) != "-":
         for redriven in outcomes:
-            RESULTS.print(f"{redriven.id}  {redriven.outcome}", markup=False)
+            RESULTS.print(f"{redriven.id}  {redriven.outcome}")
         if not outcomes:
             RESULTS.print("Nothing is parked.")
 
@@ -215,8 +215,8 @@ async def publish(settings: Settings, event: Event, json: Path | None) -> None:
         if str(json) != "-":
             to = f"handed to: {', '.join(recipients) or 'nobody'}"
             told = "was published already; nothing was changed" if known else to
-            RESULTS.print(f"{event.type} {event.id} {told}", markup=False)
-            RESULTS.print(session.link(run) or f"workflow id {run}", markup=False)
+            RESULTS.print(f"{event.type} {event.id} {told}")
+            RESULTS.print(session.link(run) or f"workflow id {run}")
         if must_wait and not known:
             await _end_of(session.client, Placed("choreography", event.correlation_key, known=False))
 
@@ -266,7 +266,7 @@ async def replay_histories(histories: list[WorkflowHistory], json: Path | None) 
         write_json(json, list(results))
     if str(json) != "-":
         for result in results:
-            RESULTS.print(f"{result.workflow_id}: {result.events} events: {result.failure or 'replays'}", markup=False)
+            RESULTS.print(f"{result.workflow_id}: {result.events} events: {result.failure or 'replays'}")
     broken = sum(result.failure is not None for result in results)
     if broken:
         raise OrderlabError(f"{broken} of {len(results)} histories do not fit today's code")

@@ -11,6 +11,7 @@ from temporalio.worker import Replayer
 from hosting.composition import WORKFLOWS
 from lab.runs import runs_of, workflow_id
 from orders.model import STYLES
+from runtime.documents import read_file, text_of
 from runtime.errors import InputError
 from runtime.temporal import ORDERLAB_PLUGIN
 
@@ -54,8 +55,9 @@ def histories_in(directory: Path) -> list[WorkflowHistory]:
         raise InputError(f"no histories (*.json) in {directory}")
     found = []
     for file in files:
+        text = text_of(read_file(file), where=str(file))
         try:
-            found.append(WorkflowHistory.from_json(file.stem, file.read_text(encoding="utf-8")))
+            found.append(WorkflowHistory.from_json(file.stem, text))
         except Exception as error:  # protobuf's parser and the SDK raise what they like
             raise InputError(f"{file} is no workflow history: {' '.join(str(error).split())}") from error
     return found

@@ -6,6 +6,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from events.bus import bus_id
 from orders.model import Style
 from runtime.errors import InputError
+from runtime.search import runs_under
 
 DIGEST = "digest"
 """Key of the memo of a saga: fingerprint of the order, by which the same one is known when it is placed again."""
@@ -49,6 +50,7 @@ async def runs_of(client: Client, workflow_id: str) -> list[str]:
         RPCError: there is no such workflow.
     """
     latest = await client.get_workflow_handle(workflow_id).describe()
-    started = {run.run_id: run.start_time async for run in client.list_workflows(f"WorkflowId = '{workflow_id}'")}
+    listed = client.list_workflows(runs_under(workflow_id))
+    started = {run.run_id: run.start_time async for run in listed if run.id == workflow_id}
     started[latest.run_id] = latest.start_time
     return sorted(started, key=started.__getitem__)

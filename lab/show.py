@@ -13,6 +13,7 @@ from lab.report import Cancellations, Percentiles, Ratio, Report
 from lab.status import OrderStatus
 from orders.loader import OrderBook
 from orders.model import STYLES
+from runtime.printable import printable
 from services.order_placed import SERVICES
 from stores.ledger import EffectRecord
 
@@ -102,13 +103,14 @@ def parity(result: Report) -> RenderableType:
         f"  {d.order_id} {d.service}: saga {d.saga or 'nothing'}, choreography {d.choreography or 'nothing'}"
         for d in differences[:10]
     ]
-    return Text("\n".join(lines), "bold red")
+    return Text(printable("\n".join(lines)), "bold red")
 
 
 def _unfinished(result: Report) -> list[RenderableType]:
     if not result.unfinished:
         return []
-    return [Text("\n".join(["Orders that did not end as they should:", *result.unfinished[:10]]), "bold red")]
+    told = "\n".join(["Orders that did not end as they should:", *result.unfinished[:10]])
+    return [Text(printable(told), "bold red")]
 
 
 def orders(statuses: Sequence[OrderStatus]) -> RenderableType:
@@ -124,7 +126,7 @@ def orders(statuses: Sequence[OrderStatus]) -> RenderableType:
             status.state or "broken",
             started,
             status.workflow_id,
-            Text(status.detail or ""),
+            status.detail or "",
         )
     return table
 
@@ -166,7 +168,7 @@ def audit(result: AuditReport) -> RenderableType:
         return Text(f"Audit: {result.checked} orders checked, no guarantee was broken.", "green")
     lines = [f"AUDIT: {len(result.violations)} violations in {result.checked} orders:"]
     lines += [f"  guarantee {v.guarantee}, {v.style or ''} {v.order_id}: {v.what}" for v in result.violations[:20]]
-    return Text("\n".join(lines), "bold red")
+    return Text(printable("\n".join(lines)), "bold red")
 
 
 def dead_letters(letters: Sequence[DeadLetter]) -> RenderableType:
@@ -179,7 +181,7 @@ def dead_letters(letters: Sequence[DeadLetter]) -> RenderableType:
     for letter in letters:
         entry = letter.delivery
         payload = entry.payload if len(entry.payload) <= _SHOWN_PAYLOAD else f"{entry.payload[:_SHOWN_PAYLOAD]} …"
-        table.add_row(Text(letter.id), entry.work, str(entry.attempts), Text(entry.reason), Text(payload))
+        table.add_row(letter.id, entry.work, str(entry.attempts), entry.reason, payload)
     return table
 
 
@@ -193,7 +195,7 @@ def event_log(key: str, log: EventLog) -> RenderableType:
         outcomes = "\n".join(f"{d.state}{f': {d.reason}' if d.reason else ''}" for d in entry.deliveries)
         cause = next((str(n) for n, e in enumerate(log.entries, start=1) if e.name == entry.causationid), "")
         at = entry.time.astimezone().strftime("%H:%M:%S.%f")[:-3]
-        table.add_row(str(number), entry.type, entry.source, at, handlers, Text(outcomes), f"#{cause}" if cause else "")
+        table.add_row(str(number), entry.type, entry.source, at, handlers, outcomes, f"#{cause}" if cause else "")
     return table
 
 
@@ -205,7 +207,7 @@ def effects(records: Sequence[EffectRecord]) -> RenderableType:
     for record in records:
         what = ", ".join(f"{name} {value}" for name, value in record.fact.items() if name != "order_id")
         at = record.at.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-        table.add_row(record.order_id, record.style, record.service, record.effect, at, Text(what))
+        table.add_row(record.order_id, record.style, record.service, record.effect, at, what)
     return table
 
 

@@ -179,7 +179,7 @@ def list_plans(plans: list[FaultPlan], json: Path | None) -> None:
     if str(json) != "-":
         for plan in plans:
             effects = ", ".join(effect for effects in plan.services.values() for effect in effects) or "nothing"
-            RESULTS.print(f"{plan.name:<8}  {effects}", markup=False)
+            RESULTS.print(f"{plan.name:<8}  {effects}")
 
 
 async def fault_matrix(settings: Settings, json: Path | None) -> None:

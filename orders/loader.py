@@ -1,18 +1,31 @@
 """Reads orders: the real ones of the data set, and the ones a person writes as JSON."""
 
-import csv
 import random
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from orders.model import Order, OrderLine
+from orders.rows import Row, read_rows
+from runtime.documents import json_of, read_file, text_of
 from runtime.errors import InputError
+
+_COLUMNS = {
+    "order_id": "InvoiceNo",
+    "stock_code": "StockCode",
+    "description": "Description",
+    "quantity": "Quantity",
+    "placed_at": "InvoiceDate",
+    "unit_price": "UnitPrice",
+    "customer_id": "CustomerID",
+    "country": "Country",
+}
+"""Field of an order to the column of the data set that it comes from."""
+
+_LONGEST_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,7 @@ class OrderBook:
             if order.order_id == invoice:
                 return order
         raise InputError(
-            f"no order {invoice!r} in the data set, and no such file; "
+            f"no order {_shortened(repr(invoice))} in the data set, and no such file; "
             f"take an invoice such as {self.orders[0].order_id}, or a JSON file"
         )
 
@@ -74,21 +87,16 @@ def load_orders(path: Path) -> OrderBook:
 
     Args:
         path: CSV with the columns InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID and
-            Country, one line per article.
+            Country, one line per article. Its lines with a price of 0 are corrections of the stock (of 46, all but one
+            are described by nothing, "?" or "amazon"), so none is sold, though an order may well have free lines.
 
     Raises:
-        InputError: the file is missing or lacks a column.
+        InputError: the file is missing, lacks a column, has a line that can't be understood (the message names line and
+            column), or holds no order that can be sold.
     """
-    invoices: dict[str, list[dict[str, str]]] = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                invoices.setdefault(row["InvoiceNo"], []).append(row)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"can't read the orders in {path}: {error}") from error
-    except KeyError as error:
-        raise InputError(f"{path} has no column {error}; it is not the Online Retail data set") from error
-
+    invoices: dict[str, list[Row]] = {}
+    for row in read_rows(path):
+        invoices.setdefault(row.invoice, []).append(row)
     orders: list[Order] = []
     refused_lines: list[frozenset[str]] = []
     refused_orders: list[frozenset[str]] = []
@@ -97,13 +105,15 @@ def load_orders(path: Path) -> OrderBook:
         if invoice.startswith("C"):
             cancellations += 1
             continue
-        reasons = [_why_not_sellable(row) for row in rows]
+        reasons = [row.why_not_sellable for row in rows]
         refused_lines += [why for why in reasons if why]
         sellable = [row for row, why in zip(rows, reasons, strict=True) if not why]
         if sellable:
             orders.append(_order(invoice, sellable))
         else:
             refused_orders.append(frozenset[str]().union(*reasons))
+    if not orders:
+        raise InputError(f"{path} holds no order that can be sold")
     return OrderBook(
         orders=tuple(orders),
         lines_refused=len(refused_lines),
@@ -114,32 +124,36 @@ def load_orders(path: Path) -> OrderBook:
     )
 
 
-def _why_not_sellable(row: dict[str, str]) -> frozenset[str]:
-    faults = {
-        "quantity below 1": int(row["Quantity"]) < 1,
-        "price 0": Decimal(row["UnitPrice"]) <= 0,
-        "no description": not row["Description"].strip(),
-    }
-    return frozenset(reason for reason, holds in faults.items() if holds)
-
-
-def _order(invoice: str, rows: list[dict[str, str]]) -> Order:
+def _order(invoice: str, rows: list[Row]) -> Order:
     head = rows[0]
-    return Order(
-        order_id=invoice,
-        customer_id=head["CustomerID"] or None,
-        country=head["Country"],
-        placed_at=datetime.fromisoformat(head["InvoiceDate"]),
-        lines=tuple(
-            OrderLine(
-                stock_code=row["StockCode"],
-                description=row["Description"],
-                quantity=int(row["Quantity"]),
-                unit_price=Decimal(row["UnitPrice"]),
+    lines = []
+    for row in rows:
+        try:
+            lines.append(
+                OrderLine(
+                    stock_code=row.stock_code,
+                    description=row.description,
+                    quantity=row.quantity,
+                    unit_price=row.unit_price,
+                )
             )
-            for row in rows
-        ),
-    )
+        except ValidationError as error:
+            raise _untenable(row, error) from error
+    try:
+        return Order(
+            order_id=invoice,
+            customer_id=head.customer_id or None,
+            country=head.country,
+            placed_at=head.invoiced_at,
+            lines=tuple(lines),
+        )
+    except ValidationError as error:
+        raise _untenable(head, error) from error
+
+
+def _untenable(row: Row, error: ValidationError) -> InputError:
+    field = str(error.errors(include_url=False)[0]["loc"][0])
+    return InputError(f"{row.where}: {_COLUMNS.get(field, field)}: {first_complaint(error)}")
 
 
 def read_order(path: Path) -> Order:
@@ -148,10 +162,8 @@ def read_order(path: Path) -> Order:
     Raises:
         InputError: the file is missing, is not JSON, or is no order that can be sold; the message names the field.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"can't read {path}: {error.strerror}") from error
+    text = text_of(read_file(path), where=str(path))
+    json_of(text, where=str(path))
     try:
         return Order.model_validate_json(text)
     except ValidationError as error:
@@ -165,10 +177,15 @@ def first_complaint(error: ValidationError) -> str:
     if first["type"] == "json_invalid":
         return first["msg"]
     given = first["input"]
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    shown = f" (given: {_shortened(repr(given))})" if isinstance(given, str | int | float | bool) else ""
     more = error.error_count() - 1
     rest = f", and {more} more" if more else ""
-    return f"{where + ': ' if where else ''}{first['msg']}{shown}{rest}"
+    told = first["msg"].removeprefix("Value error, ")
+    return f"{where + ': ' if where else ''}{told}{shown}{rest}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def campaign_audience(orders: Iterable[Order]) -> frozenset[str]:

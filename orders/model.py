@@ -2,11 +2,20 @@
 
 import hashlib
 import json
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from faults.dice import Dice
 
@@ -29,6 +38,27 @@ def _blank_is_guest(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+def _shortest(price: Decimal) -> Decimal:
+    """2.5, "2.50" and 25e-1 are one price: written as in the data set, or its orders would not be known again."""
+    return Decimal(f"{abs(price).normalize():f}")
+
+
+def _written_out(moment: object) -> object:
+    if isinstance(moment, datetime) or (isinstance(moment, str) and re.match(r"\d{4}-\d\d-\d\d", moment)):
+        return moment
+    raise ValueError("must be a date and time such as '2026-11-24T12:00:00'")  # a number would be taken for seconds
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """16:00Z and 11:00-05:00 are one moment. Without an offset it stays the time on the shop's clock."""
+    if moment.tzinfo is None:
+        return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is no moment of the years 1 to 9999 in UTC") from error
+
+
 class OrderLine(BaseModel):
     """One article, how many of it, and the price of one."""
 
@@ -37,8 +67,10 @@ class OrderLine(BaseModel):
     stock_code: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}$")]
     description: _Text
     quantity: Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
-    unit_price: Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=2, allow_inf_nan=False)]
-    """Pounds sterling, in whole pence; in JSON write it as text ("2.55")."""
+    unit_price: Annotated[
+        Decimal, Field(ge=0, le=1_000_000, decimal_places=2, allow_inf_nan=False), AfterValidator(_shortest)
+    ]
+    """Pounds sterling, in whole pence; in JSON write it as text ("2.55"). What comes free of charge costs 0."""
 
     @property
     def unit_price_pence(self) -> int:
@@ -63,9 +95,18 @@ class Order(BaseModel):
     ] = None
     """None for a guest, who gets no mail and takes part in no campaign."""
     country: _Text
-    placed_at: datetime
-    """When the customer ordered, by the shop's clock (the data set gives no time zone)."""
+    placed_at: Annotated[datetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]
+    """When the customer ordered: by the shop's clock (the data set has no time zone), or in UTC if an offset is given.
+
+    Its day is the day of the sale.
+    """
     lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=5_000)]
+
+    @model_validator(mode="after")
+    def _costs_something(self) -> "Order":
+        if not self.total_pence:
+            raise ValueError("every unit_price is 0: an order needs a line that costs something beside its free ones")
+        return self
 
     @property
     def is_guest(self) -> bool:

@@ -33,8 +33,9 @@ class AttemptPolicy(BaseModel):
         "MailRefusedError",
         "PermanentFaultError",
         "ValidationError",
+        "PydanticSerializationError",
     )
-    """Error types that no further attempt can cure; `ValidationError` is pydantic's, of input that is none."""
+    """Error types that no further attempt can cure; pydantic's two are of input, and of an answer, that is none."""
 
     def options(self) -> ActivityOptions:
         """The same as Temporal's activity options."""

@@ -1,6 +1,7 @@
 """The one way out of every process that orderlab starts."""
 
 import asyncio
+import io
 import os
 import sys
 import traceback
@@ -10,6 +11,7 @@ import typer
 from temporalio.service import RPCError, RPCStatusCode
 
 from runtime.errors import ExitCode, OrderlabError
+from runtime.printable import printable
 
 _NO_ANSWER = {
     RPCStatusCode.CANCELLED,
@@ -33,7 +35,8 @@ def leave(code: int) -> NoReturn:
     """
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None:  # closed before we began
+                stream.flush()
         except (OSError, ValueError):  # a reader that went away (`orderlab orders | head -1`) changes no exit code
             continue
     os._exit(code)
@@ -46,7 +49,15 @@ def run_process(app: typer.Typer, name: str) -> NoReturn:
         app: the commands.
         name: begins the line that says what went wrong.
     """
+    speak_to_any_terminal()
     leave(outcome(app, name, sys.argv[1:]))
+
+
+def speak_to_any_terminal() -> None:
+    """From now on, a character that the encoding of standard output lacks is written as an escape and is no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def outcome(app: typer.Typer, name: str, arguments: list[str]) -> int:
@@ -73,5 +84,5 @@ def outcome(app: typer.Typer, name: str, arguments: list[str]) -> int:
         traceback.print_exc()
         code = ExitCode.BROKEN
     if complaint:
-        print(f"{name}: {' '.join(complaint.split())}", file=sys.stderr)  # noqa: T201 - what a person reads
+        print(printable(f"{name}: {' '.join(complaint.split())}"), file=sys.stderr)  # noqa: T201 - what a person reads
     return code if isinstance(code, int) else ExitCode.DONE

@@ -5,12 +5,19 @@ import sys
 
 import structlog
 
+from runtime.printable import printable
+
 _SHARED: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+
+
+def _printable_values(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """What is logged may come from others, and a terminal would obey it; JSON escapes it by itself."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def configure_logs(level: int = logging.INFO) -> None:
@@ -32,7 +39,7 @@ def configure_logs(level: int = logging.INFO) -> None:
             foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *([] if terminal else [structlog.processors.format_exc_info]),
+                _printable_values if terminal else structlog.processors.format_exc_info,
                 renderer,
             ],
         )

@@ -92,6 +92,10 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             raise InputError(f"ORDERLAB_{str(first['loc'][0]).upper()}: {first['msg']}") from error
-        if settings.data.exists() and not settings.data.is_dir():
+        try:
+            is_taken = settings.data.exists() and not settings.data.is_dir()
+        except OSError as error:  # a name too long for a file
+            raise InputError(f"no data directory: {error.strerror}; choose another --data") from error
+        if is_taken:
             raise InputError(f"the data directory {settings.data} is a file; choose another --data")
         return settings

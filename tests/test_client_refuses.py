@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from client import app
-from events.edge import MAX_EVENT_BYTES
-from orders.loader import load_orders
+from events.edge import order_placed
+from events.readable import MAX_EVENT_BYTES
+from orders.loader import load_orders, read_order
 from runtime.leave import outcome
 from runtime.settings import SHIPPED_ORDERS
 from tests.processes import environment, orderlab
@@ -32,7 +33,8 @@ ORDERS: list[tuple[str, object, str]] = [
     ("a negative quantity", line(quantity=-1), "quantity"),
     ("a quantity of 0", line(quantity=0), "quantity"),
     ("half an article", line(quantity=1.5), "quantity"),
-    ("a price of 0", line(unit_price="0"), "unit_price"),
+    ("nothing but a free line", line(unit_price="0"), "unit_price"),
+    ("a price below 0", line(unit_price="-0.01"), "unit_price"),
     ("a price in half pence", line(unit_price="1.005"), "unit_price"),
     ("a price that is no number", line(unit_price="NaN"), "unit_price"),
     ("no description", line(description=" "), "description"),
@@ -59,9 +61,13 @@ EVENTS: list[tuple[str, object, str]] = [
     ("another subject", {**EVENT, "type": "order.placed", "subject": "1", "data": GOOD}, "subject"),
     ("more than a payload takes", {**EVENT, "data": "x" * MAX_EVENT_BYTES}, "payload limit"),
     ("a number", 3, "CloudEvent"),
-    ("a subject too long for a workflow id", {**EVENT, "subject": "s" * 201}, "subject"),
-    ("an id too long for a search attribute", {**EVENT, "id": "i" * 201}, "id"),
-    ("an unprintable subject", {**EVENT, "subject": "a\u0000b"}, "subject"),
+    ("a subject too long for a workflow id", {**EVENT, "subject": "s" * 252}, "subject"),
+    ("an id too long for a workflow id", {**EVENT, "id": "i" * 252}, "id"),
+    ("a subject with a control in it", {**EVENT, "subject": "a\u0000b"}, "subject: character 2 is U+0000"),
+    ("a time that is a number", {**EVENT, "time": 1764000000}, "time"),
+    ("more levels than can be read back", {**EVENT, "data": json.loads("[" * 198 + "]" * 198)}, "nested too deeply"),
+    ("a required attribute that is null", {**EVENT, "source": None}, "'source'"),
+    ("an extension of no type", {**EVENT, "tenant": 1.5}, "'tenant'"),
     ("half a surrogate pair", {**EVENT, "data": "\ud800"}, "JSON"),
     ("what is no number in JSON", {**EVENT, "data": float("nan")}, "JSON"),
     ("what is no base64", {**EVENT, "data": None, "data_base64": "!!!!"}, "data_base64"),
@@ -114,6 +120,17 @@ COMMANDS: list[tuple[list[str], str]] = [
     (["compare", "--cancel-share", "2"], "--cancel-share"),
     (["compare", "--check", "missing.json"], "missing.json"),
     (["compare", "--check", "README.md"], "README.md"),
+    (["events", "a\udcff"], "ORDER: character 2 is U+DCFF"),
+    (["events", "x" * 252], "ORDER has 252 characters"),
+    (["effects", "a\x1bb"], "ORDER: character 2 is U+001B"),
+    (["replay", "x" * 5_000], "ORDER has 5000 characters"),
+    (["order", "x" * 5_000], "no order"),
+    (["order", "a\0b"], "no order"),
+    (["order", "x" * 5_000 + ".json"], "can't read"),
+    (["publish", "x" * 5_000], "can't read"),
+    (["effects", "--data", "x" * 5_000], "choose another --data"),
+    (["effects", "--json", "x" * 5_000], "can't write"),
+    (["order", "536365", "--faults", "x" * 5_000], "calm, customers"),
     (["redrive"], "--all"),
     (["redrive", "saga/1>marketing", "--all"], "--all"),
 ]
@@ -164,6 +181,37 @@ def test_what_is_not_json_is_refused(refuses: Refuses, tmp_path: Path, command: 
     file.write_text('{"order_id": ')
 
     refuses(command, str(file), names="JSON")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["order", "utf16.json"],
+        ["publish", "utf16.json"],
+        ["order", "536365", "--faults", "utf16.json"],
+        ["compare", "--profile", "utf16.json"],
+        ["compare", "--check", "utf16.json"],
+        ["replay", "histories"],
+    ],
+    ids=" ".join,
+)
+def test_a_file_in_another_encoding_is_refused_by_the_name_of_the_encoding(
+    refuses: Refuses, tmp_path: Path, arguments: list[str]
+) -> None:
+    (tmp_path / "histories").mkdir()
+    for file in (tmp_path / "utf16.json", tmp_path / "histories" / "utf16.json"):
+        file.write_text("{}", encoding="utf-16")
+
+    refuses(*arguments, names="UTF-16; save it as UTF-8")
+
+
+def test_an_order_without_room_for_its_dice_is_refused(refuses: Refuses, tmp_path: Path) -> None:
+    size = len(json.dumps(GOOD["lines"][0], separators=(",", ":"))) + 1
+    lines = (MAX_EVENT_BYTES - 600) // size
+    (tmp_path / "my.json").write_text(json.dumps({**GOOD, "lines": GOOD["lines"][:1] * lines}))
+    order_placed(read_order(tmp_path / "my.json"))
+
+    refuses("order", "my.json", "--faults", "hostile", names="an event can have")
 
 
 @pytest.mark.parametrize(("arguments", "names"), COMMANDS, ids=[" ".join(case[0]) for case in COMMANDS])

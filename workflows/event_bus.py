@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
@@ -16,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from events.envelope import Event
     from events.log import DeliveryRecord, DeliveryState, EventLog, LogEntry, fingerprint
     from events.parked import ParkedDelivery, excerpt, memo_of
+    from events.readable import why_unreadable
     from events.subscriptions import Reaction, Recipient, RoutedEvent
     from runtime.attempts import AttemptPolicy
     from runtime.search import PARKED
@@ -65,6 +67,10 @@ class Delivery:
             attempts=self.record.attempts or 0,
             payload=excerpt(self.event),
         )
+
+
+class NoReactionError(Exception):
+    """A handler, which is a subscriber's, has answered what the bus can't take in; the message says why."""
 
 
 @workflow.defn(name=BUS)
@@ -202,19 +208,19 @@ class EventBus:
             delivery.event,
             task_queue=recipient.task_queue,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            result_type=RawValue,  # read below: what the SDK can't read would fail the workflow task, again and again
             **recipient.attempts.options(),
         )
         try:
-            answer = await handle
-            reaction = Reaction.model_validate({} if answer is None else answer)
+            reaction = _reaction_in(await handle)
         except asyncio.CancelledError:
             return False
         except ActivityError as error:
             if was_cancelled(error):
                 return False
             await self._give_up(delivery, reason_of(error), attempts_of(error), superseded=is_superseded(error))
-        except ValidationError as error:  # the handler is a subscriber's, and may answer what is no reaction
-            await self._give_up(delivery, f"the handler's answer is no reaction: {error.errors()[0]['msg']}", 1)
+        except NoReactionError as error:
+            await self._give_up(delivery, f"the handler's answer is no reaction: {error}", 1)
         else:
             delivery.record.state = DeliveryState.HANDLED
             for routed in reaction.events:
@@ -308,3 +314,19 @@ class EventBus:
             self._listed = parked
             workflow.upsert_search_attributes([PARKED.value_set(parked)])
         workflow.upsert_memo(memo_of(delivery.parked_entry for delivery in self._parked.values()))
+
+
+def _reaction_in(answer: RawValue) -> Reaction:
+    """What a handler has answered.
+
+    Raises:
+        NoReactionError: it is no reaction, or one whose events could not be read back.
+    """
+    try:
+        told = workflow.payload_converter().from_payload(answer.payload)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise NoReactionError(why_unreadable(error)) from error
+    try:
+        return Reaction.model_validate({} if told is None else told)
+    except ValidationError as error:
+        raise NoReactionError(error.errors(include_url=False)[0]["msg"]) from error

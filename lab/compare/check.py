@@ -11,6 +11,7 @@ from lab.compare.plan import ComparePlan
 from lab.report import ENOUGH_PAIRS, Ratio
 from orders.loader import first_complaint
 from orders.model import STYLES
+from runtime.documents import read_file, text_of
 from runtime.errors import InputError
 
 _TIMES = ("saga/bare_workflow.end_to_end_ms", "choreography/bare_workflow.end_to_end_ms", "end_to_end_ms")
@@ -80,10 +81,9 @@ def read_baseline(path: Path, plan: ComparePlan) -> Comparison:
     Raises:
         InputError: it is no such file, or was run with other faults.
     """
+    text = text_of(read_file(path, what="the baseline "), where=f"the baseline {path}")
     try:
-        baseline = Comparison.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"can't read the baseline {path}: {error.strerror}") from error
+        baseline = Comparison.model_validate_json(text)
     except ValidationError as error:
         raise InputError(f"{path} is no result of `orderlab compare --json`: {first_complaint(error)}") from error
     if baseline.partial:

@@ -11,6 +11,7 @@ from lab.compare.check import Check
 from lab.compare.comparison import Comparison, FanOut, Finding, Growth, LoadPoint
 from lab.compare.page.tables import AgainstRow, against
 from orders.model import STYLES
+from runtime.printable import printable
 from services.order_placed import SERVICES
 
 
@@ -24,7 +25,7 @@ def table(result: Comparison, checks: Sequence[Check]) -> RenderableType:
     parts: list[RenderableType] = []
     if result.partial:
         parts.append(Text("PARTIAL: the run was interrupted; this is what it had measured.", "bold red"))
-    parts += [Text(result.verdict.headline, "bold"), _findings(result.verdict.findings), show.report(result)]
+    parts += [Text(printable(result.verdict.headline), "bold"), _findings(result.verdict.findings), show.report(result)]
     if result.references:
         parts.append(_references(result))
     if rows := against(result):
@@ -37,7 +38,7 @@ def table(result: Comparison, checks: Sequence[Check]) -> RenderableType:
         parts.append(_fan_out(result.fan_out))
     if result.growth:
         parts.append(_growth(result.growth))
-    parts += [Text(f"What would flip it: {flip}", style="dim") for flip in result.verdict.flips]
+    parts += [Text(printable(f"What would flip it: {flip}"), style="dim") for flip in result.verdict.flips]
     if checks:
         parts.append(_checks(checks))
     return Group(*parts)

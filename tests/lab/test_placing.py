@@ -1,13 +1,16 @@
 """Placing an order: once, under ids that a person recognises, and found again in one search."""
 
 import asyncio
+import json
+from decimal import Decimal
 
 import pytest
 from temporalio.client import WorkflowExecution
 
+from events.edge import order_placed
 from lab.placing import Placer
 from lab.status import end_of, recent, status_of
-from orders.model import STYLES, Order
+from orders.model import STYLES, Order, Style
 from runtime.errors import InputError
 from tests.labs import Lab
 
@@ -38,6 +41,42 @@ async def test_an_order_id_that_is_taken_in_one_style_is_refused_in_both(lab: La
         await lab.placer.place_once(other, ("saga",))
 
     assert await status_of(lab.client, "saga", order.order_id) is None
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_an_order_that_was_placed_when_prices_were_kept_as_written_is_known_again(
+    lab: Lab, order: Order, style: Style
+) -> None:
+    # given an order that somebody wrote with all its pence, as a version placed it that kept them
+    lines = (line.model_copy(update={"unit_price": line.unit_price.quantize(Decimal("0.01"))}) for line in order.lines)
+    former = order.model_copy(update={"lines": tuple(lines)})
+    assert order_placed(former).digest != order_placed(order).digest
+    await lab.run(former, style)
+
+    # when it is placed from the same file by this one
+    (again,) = await lab.placer.place_once(Order.model_validate_json(former.model_dump_json()), (style,))
+
+    # then it is the same order, and another price is not
+    assert again.known
+    with pytest.raises(InputError, match="other content"):
+        await lab.placer.place_once(with_first_price(order, order.lines[0].unit_price + 1), (style,))
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_an_order_written_otherwise_is_the_order_that_was_placed(lab: Lab, order: Order, style: Style) -> None:
+    await lab.run(order, style)
+    document = json.loads(order.model_dump_json())
+    for line in document["lines"]:
+        line["unit_price"] = float(line["unit_price"])
+
+    (again,) = await lab.placer.place_once(Order.model_validate_json(json.dumps(document)), (style,))
+
+    assert again.known
+
+
+def with_first_price(order: Order, price: Decimal) -> Order:
+    first = order.lines[0].model_copy(update={"unit_price": price})
+    return order.model_copy(update={"lines": (first, *order.lines[1:])})
 
 
 async def test_an_order_of_another_lab_on_the_same_server_is_refused(lab: Lab, order: Order) -> None:

@@ -51,7 +51,19 @@ def test_one_sellable_line_is_enough_for_an_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [(None, "can't read"), (b"\xff\xfe", "can't read"), (b"a,b\n1,2\n", "no column 'InvoiceNo'")],
+    [
+        (None, "can't read"),
+        (b"\xff\xfe", "can't read .*UTF-16"),
+        (HEADER.encode("utf-16"), "can't read .*UTF-16"),
+        (b"InvoiceNo,\xe9", "can't read .*not in UTF-8"),
+        (b"a,b\n1,2\n", "no column 'InvoiceNo'"),
+        (b"", "no column 'InvoiceNo'"),
+        (HEADER.replace(",", ";").encode(), "no column 'InvoiceNo'"),
+        (HEADER.replace("UnitPrice,", "").encode(), "no column 'UnitPrice'"),
+        (HEADER.encode(), "no order that can be sold"),
+        (f"{HEADER}C1,A,B,-1,2010-12-01T08:26:00,1,,France\n".encode(), "no order that can be sold"),
+    ],
+    ids=lambda given: ascii(given)[:30],
 )
 def test_a_file_that_holds_no_orders_is_refused(tmp_path: Path, content: bytes | None, told: str) -> None:
     file = tmp_path / "orders.csv"
@@ -60,6 +72,50 @@ def test_a_file_that_holds_no_orders_is_refused(tmp_path: Path, content: bytes |
 
     with pytest.raises(InputError, match=told):
         load_orders(file)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("1,A,GOOD,1,2010-12-01T08:26:00,1.10", "line 3: CustomerID: the line ends before it"),
+        ("1", "line 3: StockCode: the line ends before it"),
+        ("1,A,GOOD, MORE,1,2010-12-01T08:26:00,1.10,,France", "line 3: there are more values than columns"),
+        (",A,GOOD,1,2010-12-01T08:26:00,1.10,,France", "line 3: InvoiceNo"),
+        ("1,A,GOOD,one,2010-12-01T08:26:00,1.10,,France", "line 3: Quantity: 'one'"),
+        ("1,A,GOOD,1.5,2010-12-01T08:26:00,1.10,,France", "line 3: Quantity: '1.5'"),
+        ("1,A,GOOD,,2010-12-01T08:26:00,1.10,,France", "line 3: Quantity: ''"),
+        ("1,A,GOOD,1,12/1/2010 8:26,1.10,,France", "line 3: InvoiceDate: '12/1/2010 8:26'"),
+        ("1,A,GOOD,1,,1.10,,France", "line 3: InvoiceDate"),
+        ("1,A,GOOD,1,2010-12-01T08:26:00,cheap,,France", "line 3: UnitPrice: 'cheap'"),
+        ("1,A,GOOD,1,2010-12-01T08:26:00,NaN,,France", "line 3: UnitPrice: 'NaN'"),
+        ('1,A,GOOD,1,2010-12-01T08:26:00,"1,10",,France', "line 3: UnitPrice: '1,10'"),
+        ("1,A,GOOD,1,2010-12-01T08:26:00,1.105,,France", "line 3: UnitPrice"),
+        ("1,A,GOOD,9999999,2010-12-01T08:26:00,1.10,,France", "line 3: Quantity"),
+        ("1,A/B,GOOD,1,2010-12-01T08:26:00,1.10,,France", "line 3: StockCode"),
+        ("1,A,GOOD,1,2010-12-01T08:26:00,1.10,a customer,France", "line 3: CustomerID"),
+        ("1,A,GOOD,1,2010-12-01T08:26:00,1.10,,", "line 3: Country"),
+        ("1/2,A,GOOD,1,2010-12-01T08:26:00,1.10,,France", "line 3: InvoiceNo"),
+        ('1,A,"GOOD,1,2010-12-01T08:26:00,1.10,,France', "after line 2: unexpected end"),
+        (f"1,A,{'x' * 201},1,2010-12-01T08:26:00,1.10,,France", "line 3: Description"),
+    ],
+    ids=lambda given: given[:40],
+)
+def test_a_line_that_can_t_be_understood_is_refused_by_line_and_column(tmp_path: Path, line: str, told: str) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(f"{HEADER}0,A,GOOD,1,2010-12-01T08:26:00,1.10,,France\n{line}\n")
+
+    with pytest.raises(InputError, match=rf"orders\.csv, {told}") as refused:
+        load_orders(file)
+
+    assert len(str(refused.value)) < 400
+    assert "\n" not in str(refused.value)
+
+
+def test_a_data_set_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(f"{HEADER}1,A,GOOD,1,2010-12-01T08:26:00,1.10,,France\n", encoding="utf-8-sig")
+
+    assert [order.order_id for order in load_orders(file).orders] == ["1"]
 
 
 def test_an_order_that_is_not_there_is_refused(book: OrderBook) -> None:

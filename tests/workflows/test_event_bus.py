@@ -7,9 +7,10 @@ import pytest
 from temporalio.client import Client
 
 from events.bus import REDRIVE
-from events.edge import MAX_EVENT_BYTES, order_placed
+from events.edge import order_placed
 from events.envelope import Event
 from events.log import DeliveryState, EventLog, OrderState
+from events.readable import MAX_EVENT_BYTES
 from events.reading import log_of
 from lab.status import end_of
 from orders.model import STYLES, Order
