@@ -24,7 +24,7 @@ Of the others no id on the server is made, but they name the event in the log an
 both have to stay small.
 """
 
-NAMES = ("id", "source", "type", "subject", "causationid")
+NAMES = ("id", "source", "type", "subject")
 """What an event is known by: shown in every list, so all of it must be seen as what it is."""
 
 DATA = ("data", "data_base64")
@@ -73,6 +73,9 @@ def check_attributes(document: Mapping[str, object], *, where: str) -> None:
         value = attributes.get(name)
         if isinstance(value, str):
             check_name(value, f"{where}: {name}")
+    cause = attributes.get("causationid")
+    if isinstance(cause, str):  # made of both a source and an id, so it may be longer
+        _check_seen(cause, f"{where}: causationid")
 
 
 def check_name(value: str, called: str) -> None:
@@ -81,16 +84,20 @@ def check_name(value: str, called: str) -> None:
     Raises:
         InputError: it can't; the message begins by what the name is called.
     """
-    found = first_unprintable(value)
-    if found is not None:
-        at, character = found
-        raise InputError(f"{called}: character {at} is {character}, which can't be seen: leave it out")
+    _check_seen(value, called)
     size = len(value.encode())
     if len(value) > MAX_NAME_CHARS or size > MAX_NAME_BYTES:
         raise InputError(
             f"{called} has {len(value)} characters in {size:,} bytes; it can have {MAX_NAME_CHARS} in "
             f"{MAX_NAME_BYTES}, as the ids of Temporal that are made of such names can't be longer"
         )
+
+
+def _check_seen(value: str, called: str) -> None:
+    found = first_unprintable(value)
+    if found is not None:
+        at, character = found
+        raise InputError(f"{called}: character {at} is {character}, which can't be seen: leave it out")
 
 
 def _trouble_with(name: str, value: object) -> str | None:

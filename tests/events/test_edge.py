@@ -120,6 +120,12 @@ def test_an_attribute_of_the_specification_is_a_text_with_something_in_it(name: 
     assert name in refused({**EVENT, name: value})
 
 
+def test_what_an_event_follows_from_may_be_named_by_source_and_id() -> None:
+    cause = taken({**EVENT, "id": "i" * MAX_NAME_CHARS, "source": "%" * MAX_NAME_CHARS})
+
+    assert taken({**EVENT, "causationid": cause.name}).causationid == cause.name
+
+
 def test_a_key_is_held_to_the_same_rule_on_the_command_line() -> None:
     with pytest.raises(InputError, match=r"ORDER: character 2 is U\+DCFF"):
         check_name("a\udcff", "ORDER")
