@@ -39,6 +39,8 @@ class BusStart(BaseModel):
     log: EventLog = Field(default_factory=EventLog)
     pending: list[RoutedEvent] = Field(default_factory=list)
     """Events in the sequence of the log, each with those recipients for whom it is waiting or parked."""
+    redriven: list[RoutedEvent] = Field(default_factory=list)
+    """The same, of those that were parked and are being tried once more."""
     follows: str | None = None
     """A run that had closed when this one was asked for. There may have been others since: the log that this run takes
     over is that of the last one, which only this run can find out, as no other can open or close while it is open.

@@ -23,8 +23,10 @@ from events.subscriptions import Recipient
 LONGEST = 1_000
 """Entries of a run's result, and events before them that are known by their fingerprints."""
 
-LARGEST_BYTES = 1_000_000
-"""Of a run's result, or of what continues as new: half of what a payload can have, past which the server terminates."""
+LARGEST_BYTES = 400_000
+"""Of the entries of a run's result, or of what continues as new, as far as they are settled: the server terminates a run
+that makes a payload of more than 2 MiB, and what is waiting and parked goes along.
+"""
 
 PAGE = 16
 """Entries that the next run is handed: what one more event about a closed run costs, for ever. Less would be no easier

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +29,7 @@ _OWN_WORK = AttemptPolicy(window_s=365 * 24 * 3600)
 """What the bus asks its own workers needs nothing that could be away for long; giving it up would strand an order."""
 
 _LARGEST_START_BYTES = 1_500_000
-"""A run that starts with more than 2 MiB is refused by the server; this leaves room for the log."""
+"""A run that starts with more than 2 MiB is refused by the server; this leaves room for the settled part of the log."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class EventBus:
         self._parked: dict[tuple[str, str, str], Delivery] = {}
         for routed in start.pending:
             self._resume(routed)
+        for routed in start.redriven:
+            self._resume(routed, redriven=True)
         self._listed = self._parked_subscribers()
 
     @workflow.run
@@ -176,7 +179,7 @@ class EventBus:
 
     def _is_draining(self) -> bool:
         """Whether a new run is due: no delivery starts any more, and the new run starts once none is under way."""
-        return workflow.info().is_continue_as_new_suggested() and self._pending_bytes() <= _LARGEST_START_BYTES
+        return workflow.info().is_continue_as_new_suggested() and self._unfinished_bytes() <= _LARGEST_START_BYTES
 
     def _call_off_what_is_under_way(self) -> None:
         """Wait for no absent subscriber; an attempt that has begun is awaited, as it may succeed."""
@@ -270,30 +273,39 @@ class EventBus:
         """The parked and the waiting deliveries."""
         return [*self._parked.values(), *(delivery for lane in self._lanes.values() for delivery in lane)]
 
-    def _pending_bytes(self) -> int:
-        return sum({d.event.identity: len(d.event.model_dump_json()) for d in self._undelivered()}.values())
+    def _unfinished_bytes(self) -> int:
+        """What the next run can't be spared: events that are waiting or parked, each once, and their entries."""
+        events = {delivery.event.identity: delivery.event for delivery in self._undelivered()}
+        entries = [entry for entry in self._log.entries if not entry.is_settled]
+        return sum(len(one.model_dump_json()) for one in (*events.values(), *entries))
 
     def _start_of_next_run(self) -> BusStart:
-        """What the next run takes over; each event once, however many subscribers wait for it."""
-        pending: dict[tuple[str, str], RoutedEvent] = {}
-        for delivery in self._undelivered():
-            before = pending.get(delivery.event.identity)
-            recipients = (*(before.recipients if before else ()), delivery.recipient)
-            pending[delivery.event.identity] = RoutedEvent(event=delivery.event, recipients=recipients)
-        sequence = {entry.identity: number for number, entry in enumerate(self._log.entries)}
+        """What the next run takes over."""
+        undelivered = self._undelivered()
         return BusStart(
             log=self._log.shortened(),
-            pending=[pending[identity] for identity in sorted(pending, key=sequence.__getitem__)],
+            pending=self._routed(delivery for delivery in undelivered if not delivery.redriven),
+            redriven=self._routed(delivery for delivery in undelivered if delivery.redriven),
             known_by_source=True,
             summary=self._start.summary,
         )
 
-    def _resume(self, routed: RoutedEvent) -> None:
+    def _routed(self, deliveries: Iterable[Delivery]) -> list[RoutedEvent]:
+        """The events of these deliveries in the sequence of the log, each once with all its recipients."""
+        routed: dict[tuple[str, str], RoutedEvent] = {}
+        for delivery in deliveries:
+            before = routed.get(delivery.event.identity)
+            recipients = (*(before.recipients if before else ()), delivery.recipient)
+            routed[delivery.event.identity] = RoutedEvent(event=delivery.event, recipients=recipients)
+        sequence = {entry.identity: number for number, entry in enumerate(self._log.entries)}
+        return [routed[identity] for identity in sorted(routed, key=sequence.__getitem__)]
+
+    def _resume(self, routed: RoutedEvent, *, redriven: bool = False) -> None:
         """Take over the deliveries of an event from the run before."""
         entry = next(entry for entry in self._log.entries if entry.identity == routed.event.identity)
         for recipient in routed.recipients:
             record = next(r for r in entry.deliveries if r.handler == recipient.handler)
-            delivery = Delivery(event=routed.event, recipient=recipient, record=record)
+            delivery = Delivery(event=routed.event, recipient=recipient, record=record, redriven=redriven)
             if record.state is DeliveryState.PARKED:
                 self._parked[delivery.key] = delivery
             else:
