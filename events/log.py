@@ -24,8 +24,8 @@ LONGEST = 1_000
 """Entries of a run's result, and events before them that are known by their fingerprints."""
 
 LARGEST_BYTES = 400_000
-"""Of the entries of a run's result, or of what continues as new, as far as they are settled: the server terminates a run
-that makes a payload of more than 2 MiB, and what is waiting and parked goes along.
+"""Of the settled entries that a run returns, or hands on as it continues as new: the server terminates a run that makes
+a payload of more than 2 MiB, and what is waiting and parked goes along.
 """
 
 PAGE = 16
