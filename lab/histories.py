@@ -15,24 +15,25 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class RunCost:
-    """What one workflow run cost."""
+    """What one workflow cost, in one run or in several."""
 
     events: int
     actions: int
     """Billable Temporal Actions."""
     retries: int
     """Attempts of activities beyond the first."""
+    runs: int = 1
 
 
 async def costs_of(
     client: Client, workflow_ids: Iterable[str], *, started_again: Collection[str] = ()
 ) -> list[RunCost]:
-    """The cost of the latest run of each workflow, read from its history.
+    """The cost of each workflow, read from the history of its latest run.
 
     Args:
         client: of the Temporal server.
-        workflow_ids: whose.
-        started_again: those of them that may have several runs, all of which are counted.
+        workflow_ids: whose; in this sequence are the costs.
+        started_again: those of them that may have several runs, which are counted together.
     """
     gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -41,11 +42,17 @@ async def costs_of(
             history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
         return count(list(history.events))
 
-    async def costs(workflow_id: str) -> list[RunCost]:
+    async def costs(workflow_id: str) -> RunCost:
         runs = await runs_of(client, workflow_id) if workflow_id in started_again else [None]
-        return list(await asyncio.gather(*(cost(workflow_id, run_id) for run_id in runs)))
+        found = await asyncio.gather(*(cost(workflow_id, run_id) for run_id in runs))
+        return RunCost(
+            events=sum(one.events for one in found),
+            actions=sum(one.actions for one in found),
+            retries=sum(one.retries for one in found),
+            runs=len(found),
+        )
 
-    return [one for found in await asyncio.gather(*(costs(one) for one in workflow_ids)) for one in found]
+    return list(await asyncio.gather(*(costs(one) for one in workflow_ids)))
 
 
 def count(events: list[HistoryEvent]) -> RunCost:

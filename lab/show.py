@@ -7,9 +7,10 @@ from rich.table import Table
 from rich.text import Text
 
 from events.log import EventLog
+from lab import ratio_words
 from lab.audit import AuditReport
 from lab.dead_letters import DeadLetter
-from lab.report import Cancellations, Percentiles, Ratio, Report
+from lab.report import ENOUGH_PAIRS, Cancellations, Percentiles, Ratio, Report
 from lab.status import OrderStatus
 from orders.loader import OrderBook
 from orders.model import STYLES
@@ -44,11 +45,12 @@ def report(result: Report) -> RenderableType:
     saga, choreography = (result.styles[style] for style in STYLES)
     table = Table(title=f"{result.orders} orders through each style; times in ms, p50 / p95", title_justify="left")
     table.add_column("")
-    for column in (*STYLES, "ratio"):
+    for column in (*STYLES, "ratio", "pairs"):
         table.add_column(column, justify="right")
 
     def times(name: str, ours: Percentiles | None, theirs: Percentiles | None, ratio: str) -> None:
-        table.add_row(name, times_shown(ours), times_shown(theirs), ratio_shown(result.ratios.get(ratio)))
+        found = result.ratios.get(ratio)
+        table.add_row(name, times_shown(ours), times_shown(theirs), ratio_shown(found), ratio_words.pairs(found))
 
     times("acknowledged", saga.ack_ms, choreography.ack_ms, "ack_ms")
     for service in SERVICES:
@@ -64,13 +66,16 @@ def report(result: Report) -> RenderableType:
         _number(saga.orders_per_s),
         _number(choreography.orders_per_s),
         ratio_shown(result.ratios.get("orders_per_s")),
+        ratio_words.pairs(result.ratios.get("orders_per_s")),
     )
     table.add_section()
     for name in ("history_events_per_order", "actions_per_order", "retries"):
         table.add_row(name.replace("_", " "), _number(getattr(saga, name)), _number(getattr(choreography, name)), "")
     for name, value in _CANCELLATIONS.items():
         if saga.cancellations and choreography.cancellations:
-            table.add_row(name, value(saga.cancellations), value(choreography.cancellations), "")
+            ratio = result.ratios.get("cancellation_answered_ms") if name == "cancellation answered" else None
+            values = value(saga.cancellations), value(choreography.cancellations)
+            table.add_row(name, *values, ratio_shown(ratio), ratio_words.pairs(ratio))
     table.add_section()
     for state in sorted({*saga.end_states, *choreography.end_states}):
         table.add_row(
@@ -83,7 +88,8 @@ def report(result: Report) -> RenderableType:
             table.add_row(effect, str(done[0].get(effect, 0)), str(done[1].get(effect, 0)), "")
     note = (
         "Latencies: one order at a time; orders per second: many in flight. "
-        "Ratio: choreography / saga, median over the same orders (95 % interval)."
+        "Ratio: choreography / saga, median (95 % interval) of the pairs: orders that have the figure in both styles, "
+        f"or rounds for orders per second. Of fewer than {ENOUGH_PAIRS} pairs nothing is concluded."
     )
     checked = [] if result.audit is None else [audit(result.audit)]
     return Group(table, Text(note, style="dim"), parity(result), *checked, *_unfinished(result))
@@ -224,5 +230,7 @@ def _number(value: float | None) -> str:
 
 
 def ratio_shown(ratio: Ratio | None) -> str:
-    """The median with its interval; nothing where it was not measured."""
-    return "" if ratio is None else f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
+    """The median with its interval, or why there is none; nothing where it was not measured."""
+    if ratio is not None and ratio.says == "too few pairs":
+        return ratio_words.with_reservation(ratio)
+    return ratio_words.interval(ratio, dash="-")

@@ -29,6 +29,9 @@ BESIDE = "references"
 
 BARE_WORKFLOW, NAIVE_FANOUT, ONE_ACTIVITY = "bare_workflow", "naive_fanout", "one_activity"
 
+_OF_ONE_ACTIVITY = f".{ONE_ACTIVITY}"
+"""Ends the ids of the orders there."""
+
 Work = TypeVar("Work", Placement, OneStep)
 
 _LOOK_EVERY_S = 5.0
@@ -51,6 +54,11 @@ def styles(client: Client, placer: Placer) -> list[Contestant]:
         return Contestant(style, lambda order: run_order(client, placer, order, style, look_every_s))
 
     return [contestant(style) for style in STYLES]
+
+
+def plain_id(timing: Timing) -> str:
+    """The id of the order as the styles have it, whoever ran it."""
+    return timing.placed.order_id.removesuffix(_OF_ONE_ACTIVITY)
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ class References:
         """One activity of one service, each service in its turn."""
         steps = [BEGIN_FULFILMENT, ISSUE_INVOICE, RECORD_SALE, *([] if order.is_guest else [THANK_CUSTOMER])]
         step = steps[int(order.digest[:8], 16) % len(steps)]
-        mine = order.model_copy(update={"order_id": f"{order.order_id}.{ONE_ACTIVITY}"})
+        mine = order.model_copy(update={"order_id": f"{order.order_id}{_OF_ONE_ACTIVITY}"})
         work = OneStep(placement=self._placement(mine), activity=step.activity)
         return await self._one_workflow(mine, OneActivity.run, work, f"one/{mine.order_id}")
 

@@ -64,9 +64,10 @@ def _times(comparison: Comparison) -> Iterator[TimesGroup]:
         reactions = {style: report.reaction_ms.get(service) for style, report in reports.items()}
         yield group(measure(f"reaction_ms.{service}"), reactions, f"reaction_ms.{service}")
     yield measured("end_to_end_ms", lambda report: report.end_to_end_ms)
-    yield group(measure("consistent_ms"), comparison.consistent_ms or {}, "consistent_ms")
+    yield group(measure("consistent_ms"), comparison.consistent_ms or {})
     wishes = {style: report.cancellations for style, report in reports.items() if report.cancellations}
-    yield group("cancellation answered", {style: wish.answered_ms for style, wish in wishes.items()})
+    answered = "cancellation_answered_ms"
+    yield group(measure(answered), {style: wish.answered_ms for style, wish in wishes.items()}, answered)
     yield group("cancellation consistent", {style: wish.consistent_ms for style, wish in wishes.items()})
 
 

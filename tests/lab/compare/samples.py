@@ -223,18 +223,21 @@ def verdict() -> Verdict:
             Finding(
                 criterion="end-to-end latency",
                 named_in="ISO/IEC 25010, performance efficiency: time behaviour",
+                answer="better",
                 better="saga",
                 evidence=spanning.format("1.09", "1.03 to 1.14"),
             ),
             Finding(
                 criterion="reaction of shipping",
                 named_in=None,
+                answer="no clear difference",
                 better=None,
                 evidence=spanning.format("1.06", "0.92 to 1.22"),
             ),
             Finding(
                 criterion="coupling",
                 named_in="Martin 1994, instability",
+                answer="better",
                 better="choreography",
                 evidence="The module that knows most services knows 4 in the saga, and 1 in the choreography.",
             ),
