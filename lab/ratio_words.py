@@ -26,11 +26,9 @@ def reservation(ratio: Ratio) -> str:
     }[ratio.says]
 
 
-def with_reservation(ratio: Ratio | None, *, dash: str = " to ") -> str:
+def with_reservation(ratio: Ratio | None) -> str:
     """A ratio with all that has to be said of it."""
-    if ratio is None:
-        return ""
-    return ", ".join(filter(None, (interval(ratio, dash=dash), reservation(ratio))))
+    return "" if ratio is None else ", ".join(filter(None, (interval(ratio), reservation(ratio))))
 
 
 def pairs(ratio: Ratio | None) -> str:

@@ -9,7 +9,7 @@ from lab.compare.page.words import better, measure, verdict_of
 from lab.ratio_words import interval
 from lab.report import Ratio
 
-_LEFT, _RIGHT, _TOP, _ROW, _WIDTH = 130, 390, 30, 24, 560
+_LEFT, _RIGHT, _TOP, _ROW, _WIDTH = 150, 400, 30, 24, 570
 _SPAN = 3
 """Over a wider span than this, half and double have to look equally far from 1."""
 

@@ -96,7 +96,7 @@ _ENVIRONMENT.filters |= {
     "number": words.number,
     "tenths": words.tenths,
     "interval": ratio_words.interval,
-    "with_reservation": ratio_words.with_reservation,
+    "reservation": ratio_words.reservation,
     "pairs": ratio_words.pairs,
     "faults": words.faults,
     "verdict_of": words.verdict_of,

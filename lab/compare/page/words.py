@@ -56,12 +56,10 @@ def dollars(value: float | None) -> str:
     return f"{value:,.0f} USD" if value >= _LARGE or value == int(value) else f"{value:,.2f} USD"
 
 
-def faults(plan: FaultPlan | None) -> str:
-    """What went wrong on purpose."""
-    if plan is None:
-        return "no faults"
-    cancelling = f", {plan.customers.cancel * 100:g} % of the customers cancel" if plan.customers else ""
-    return f"faults: {plan.name}{cancelling}"
+def faults(plan: FaultPlan) -> str:
+    """What went wrong on purpose: a plan's name does not tell that customers cancel, as `--cancel-share` adds them."""
+    cancelling = f", {plan.customers.cancel * 100:.3g} % of the customers cancel" if plan.customers else ""
+    return f"{plan.name}{cancelling}"
 
 
 def reference(name: str) -> str:
