@@ -109,4 +109,4 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     square = _Z_95**2 / count
     middle = (share + square / 2) / (1 + square)
     half = math.sqrt(square * (share * (1 - share) + square / 4)) / (1 + square)
-    return max(0, middle - half), min(1, middle + half)
+    return max(0, min(share, middle - half)), min(1, max(share, middle + half))

@@ -1,3 +1,3 @@
 import pytest
 
-pytest.register_assert_rewrite("tests.lab.compare.page_checks", "tests.lab.compare.plot_checks")
+pytest.register_assert_rewrite(*(f"tests.lab.compare.{name}_checks" for name in ("page", "plot", "record")))
