@@ -44,13 +44,13 @@ def report(result: Report) -> RenderableType:
     """The comparison, as tables."""
     saga, choreography = (result.styles[style] for style in STYLES)
     table = Table(title=f"{result.orders} orders through each style; times in ms, p50 / p95", title_justify="left")
-    table.add_column("")
-    for column in (*STYLES, "ratio", "pairs"):
+    table.add_column("", overflow="fold")
+    for column in (*STYLES, "ratio"):
         table.add_column(column, justify="right")
 
     def times(name: str, ours: Percentiles | None, theirs: Percentiles | None, ratio: str) -> None:
         found = result.ratios.get(ratio)
-        table.add_row(name, times_shown(ours), times_shown(theirs), ratio_shown(found), ratio_words.pairs(found))
+        table.add_row(name, times_shown(ours), times_shown(theirs), ratio_shown(found, ours, theirs))
 
     times("acknowledged", saga.ack_ms, choreography.ack_ms, "ack_ms")
     for service in SERVICES:
@@ -66,7 +66,6 @@ def report(result: Report) -> RenderableType:
         _number(saga.orders_per_s),
         _number(choreography.orders_per_s),
         ratio_shown(result.ratios.get("orders_per_s")),
-        ratio_words.pairs(result.ratios.get("orders_per_s")),
     )
     table.add_section()
     for name in ("history_events_per_order", "actions_per_order", "retries"):
@@ -74,8 +73,9 @@ def report(result: Report) -> RenderableType:
     for name, value in _CANCELLATIONS.items():
         if saga.cancellations and choreography.cancellations:
             ratio = result.ratios.get("cancellation_answered_ms") if name == "cancellation answered" else None
+            beside = saga.cancellations.answered_ms, choreography.cancellations.answered_ms
             values = value(saga.cancellations), value(choreography.cancellations)
-            table.add_row(name, *values, ratio_shown(ratio), ratio_words.pairs(ratio))
+            table.add_row(name, *values, ratio_shown(ratio, *beside))
     table.add_section()
     for state in sorted({*saga.end_states, *choreography.end_states}):
         table.add_row(
@@ -88,8 +88,8 @@ def report(result: Report) -> RenderableType:
             table.add_row(effect, str(done[0].get(effect, 0)), str(done[1].get(effect, 0)), "")
     note = (
         "Latencies: one order at a time; orders per second: many in flight. "
-        "Ratio: choreography / saga, median (95 % interval) of the pairs: orders that have the figure in both styles, "
-        f"or rounds for orders per second. Of fewer than {ENOUGH_PAIRS} pairs nothing is concluded."
+        "Ratio: choreography / saga, median over the same orders, or rounds (95 % interval); “of 9 pairs” where only 9 "
+        f"orders have the figure in both styles. Of fewer than {ENOUGH_PAIRS} pairs nothing is concluded."
     )
     checked = [] if result.audit is None else [audit(result.audit)]
     return Group(table, Text(note, style="dim"), parity(result), *checked, *_unfinished(result))
@@ -229,8 +229,16 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
-def ratio_shown(ratio: Ratio | None) -> str:
-    """The median with its interval, or why there is none; nothing where it was not measured."""
-    if ratio is not None and ratio.says == "too few pairs":
+def ratio_shown(ratio: Ratio | None, *beside: Percentiles | None) -> str:
+    """The median with its interval, or why there is none; nothing where it was not measured.
+
+    Args:
+        ratio: what is shown.
+        beside: the distributions that stand beside it: a ratio that is not of all of their orders says of how many.
+    """
+    if ratio is None:
+        return ""
+    if ratio.says == "too few pairs":
         return ratio_words.with_reservation(ratio)
-    return ratio_words.interval(ratio, dash="-")
+    is_of_all = all(times is None or times.n == ratio.pairs for times in beside)
+    return ratio_words.interval(ratio, dash="-") + ("" if is_of_all else f" of {ratio.pairs:,} pairs")

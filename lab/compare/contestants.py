@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowFailureError
@@ -73,6 +74,7 @@ class References:
     lab: str
     """Suffix of their task queues."""
     dice: Dice | None
+    _turns: Iterator[int] = field(default_factory=count)
 
     def contestants(self) -> list[Contestant]:
         """What the styles are held against."""
@@ -89,7 +91,7 @@ class References:
     async def one_activity(self, order: Order) -> Timing:
         """One activity of one service, each service in its turn."""
         steps = [BEGIN_FULFILMENT, ISSUE_INVOICE, RECORD_SALE, *([] if order.is_guest else [THANK_CUSTOMER])]
-        step = steps[int(order.digest[:8], 16) % len(steps)]
+        step = steps[next(self._turns) % len(steps)]
         mine = order.model_copy(update={"order_id": f"{order.order_id}{_OF_ONE_ACTIVITY}"})
         work = OneStep(placement=self._placement(mine), activity=step.activity)
         return await self._one_workflow(mine, OneActivity.run, work, f"one/{mine.order_id}")

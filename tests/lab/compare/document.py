@@ -25,6 +25,8 @@ class Plot:
     texts: list[str] = field(default_factory=list)
     tips: list[tuple[str, str]] = field(default_factory=list)
     """Path and tip."""
+    labels: list[str] = field(default_factory=list)
+    """Texts behind bars and intervals, and at the ends of curves."""
     ticks: list[tuple[str, float]] = field(default_factory=list)
     """What is written at the x axis, and where."""
     marks: list[tuple[str, str]] = field(default_factory=list)
@@ -89,6 +91,8 @@ class Parts(HTMLParser):
             self._plot.texts.append(text)
             if attributes["class"] == "tick" and attributes["text-anchor"] == "middle":
                 self._plot.ticks.append((text, float(attributes["x"])))
+            if attributes["class"] == "label" and attributes["text-anchor"] == "start":
+                self._plot.labels.append(text)
         elif self._plot is not None and tag == "desc":
             self._plot.desc = text
         elif self._plot is not None and tag == "title" and self._open[-1][0] == "path":

@@ -170,25 +170,35 @@ def check_text(result: Json, parts: Parts) -> None:
     started = datetime.fromisoformat(result["started"]).astimezone(UTC)
     date = {str(started.day), str(started.year)}
     orders = expected.number(result["orders"])
+    customers = (result["faults"] or {}).get("customers")
+    share = {f"{customers['cancel'] * 100:.3g}"} if customers else set()
     audit = result["audit"] or {"checked": 0, "violations": []}
     coupling = result["coupling"]
     listed = (coupling["touched_by_a_new_service"], coupling["lookups_to_explain_a_stuck_order"])
     allowed = {
-        "": {orders, *date},
+        "": {orders, *date, *share},
+        "plots": share,
         "verdict": {
             *(orders, expected.number(result["parity"]["compared"]), expected.number(audit["checked"])),
             *expected.flips(result),
         },
         "figures": {expected.number(point["rate_per_s"]) for point in (result["at_a_third"] or {}).values()},
         "timelines": {
-            *(one["order_id"] for one in result["timelines"]),
+            *(figure for one in result["timelines"] for figure in numbers(one["order_id"])),
             *(str(len(one["marks"])) for one in result["timelines"]),
             *(_took(one) for one in result["timelines"]),
         },
         "coupling": {str(len(places)) for by_style in listed for places in by_style.values()},
         "limits": set(numbers(json.dumps(result["not_comparable"]))),
         "run": {
-            *(orders, *date, str(result["seed"]), result["links"]["order_id"], str(result["machine"]["processors"])),
+            *(
+                orders,
+                *date,
+                *share,
+                str(result["seed"]),
+                result["links"]["order_id"],
+                str(result["machine"]["processors"]),
+            ),
             *(f"{result['machine']['memory_gib']:.1f}", *numbers(result["command"])),
             *numbers(result["machine"]["system"]),
         },
@@ -197,7 +207,7 @@ def check_text(result: Json, parts: Parts) -> None:
         found = numbers(re.sub(r"\b\d\d:\d\d\b|\b\d+\.\d+\.\d+\b", "", text))  # no time of day, no version
         assert set(found) <= _WORDS | allowed.get(section, set()), section
     for section in ("", "run"):
-        assert orders in numbers(parts.rest[section])
+        assert {orders, *share} <= set(numbers(parts.rest[section]))
 
 
 def _took(timeline: Json) -> str:

@@ -185,6 +185,16 @@ def test_of_too_few_pairs_nobody_says_more_than_another(pairs: int) -> None:
     assert "saga better" not in str(page.tables)
 
 
+def test_the_terminal_says_of_which_orders_a_ratio_is_where_they_are_not_those_of_the_figures_beside_it() -> None:
+    def end_to_end(pairs: int) -> str:
+        told = printed(ratio_changed(pairs=pairs, low=1.2, median=1.25, high=1.3))
+        (row,) = (line for line in told.splitlines() if line.startswith("│ end to end"))
+        return row
+
+    assert "1.25 (1.20-1.30) of 90 pairs" in end_to_end(90)
+    assert "1.25 (1.20-1.30) │" in end_to_end(100)
+
+
 def test_of_enough_pairs_all_say_the_same() -> None:
     comparison = judged(ratio_changed(pairs=6, low=1.2, median=1.25, high=1.3))
 

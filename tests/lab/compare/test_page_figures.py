@@ -60,7 +60,7 @@ def test_each_cell_is_the_figure_of_the_json_whatever_was_measured(comparison: C
     check_tables(result_of(comparison), Parts(render_html(comparison)))
 
 
-@pytest.mark.parametrize("comparison", [SAMPLE, *VARIED[1:6], *VARIED[10:]], ids=lambda _: "")
+@pytest.mark.parametrize("comparison", [one for one in (SAMPLE, *VARIED) if one.at_a_third], ids=lambda _: "")
 def test_plots_and_texts_tell_the_figures_of_the_json(comparison: Comparison) -> None:
     whole = judged(comparison)
 

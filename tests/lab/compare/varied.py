@@ -1,8 +1,10 @@
 """Results at and about the limits at which an answer becomes another one."""
 
+from faults.plan import load_plan
 from lab.compare.comparison import Comparison
 from lab.compare.verdict import verdict
 from orders.model import STYLES
+from services.order_placed import ACTIONS
 from tests.lab.compare import samples
 
 
@@ -48,7 +50,10 @@ def priced(saga: float, choreography: float, noise: float | None) -> Comparison:
     return samples.comparison(styles=styles)
 
 
+CANCELLED = samples.comparison(faults=load_plan("hostile", ACTIONS).with_cancelled_share(0.125))
+
 VARIED = (
+    CANCELLED,
     samples.nothing_measured(),
     ratio_changed(pairs=2),
     ratio_changed(pairs=5, low=1.2, high=1.3, median=1.25),
