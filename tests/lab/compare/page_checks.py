@@ -196,7 +196,7 @@ def check_text(result: Json, parts: Parts) -> None:
                 *date,
                 *share,
                 str(result["seed"]),
-                result["links"]["order_id"],
+                *numbers(result["links"]["order_id"]),
                 str(result["machine"]["processors"]),
             ),
             *(f"{result['machine']['memory_gib']:.1f}", *numbers(result["command"])),
