@@ -19,6 +19,11 @@ MATTERS_SHARE = 0.05
 MATTERS = f"{MATTERS_SHARE * 100:g} %"
 MATTERS_POINTS = f"{MATTERS_SHARE * 100:g} percentage points"
 
+METHODS = (
+    "Intervals of ratios: the bootstrap of the median over pairs. Of cost: Student's t over orders. Of blast radius: "
+    "Newcombe's (1998, method 10), over orders and not over effects, as those of one order share its fate."
+)
+
 _Z_95 = NormalDist().inv_cdf(0.975)
 
 

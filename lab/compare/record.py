@@ -47,6 +47,7 @@ def render_record(comparison: Comparison) -> str:
         wrongs=[*_wrongs(comparison)],
         enough=ENOUGH_PAIRS,
         matters=answers.MATTERS,
+        methods=answers.METHODS,
     )
     return re.sub(r"\n{3,}", "\n\n", text)
 

@@ -42,6 +42,7 @@ def render_html(comparison: Comparison) -> str:
         ),
         enough=ENOUGH_PAIRS,
         matters=answers.MATTERS,
+        methods=answers.METHODS,
         load=curves.load_plot(comparison.load or {}),
         ends=bars.ends_plot(comparison),
         states=tables.ends(comparison, states),

@@ -9,8 +9,8 @@ from tests.lab.compare import expected
 from tests.lab.compare.document import Parts
 from tests.lab.compare.expected import STYLES, Json
 
-_WORDS = {"95", "5", "6", "1", "0", "50", "99", "1,000", "1994"}
-"""Figures of the page's own words: 95 % intervals, p50, what matters, and the like."""
+_WORDS = {"95", "5", "6", "1", "0", "50", "99", "1,000", "1994", "1998", "10"}
+"""Figures of the page's own words: 95 % intervals, p50, what matters, and years of publications."""
 
 _ALARMS = {"Violations of the guarantees", "Orders that stand differently in the two styles"}
 
