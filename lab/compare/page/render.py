@@ -70,9 +70,13 @@ def _faults(comparison: Comparison) -> list[tuple[str, str, str]]:
 
 
 def _settings(values: Mapping[str, object]) -> str:
-    return ", ".join(
-        f"{name} {_settings(value) if isinstance(value, dict) else value}" for name, value in values.items()
-    )
+    return ", ".join(f"{name} {_setting(value)}" for name, value in values.items())
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, dict):
+        return _settings(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _net_state(state: NetState) -> str:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from faults.plan import ActionFaults
 from tests.lab.compare import expected
 from tests.lab.compare.document import Parts
 from tests.lab.compare.expected import STYLES, Json
@@ -42,6 +43,8 @@ def check_tables(result: Json, parts: Parts) -> None:
         assert head == ["process", *(f"after {count} orders" for count in counts)]
     captions = {table.caption for table in parts.tables if table.caption}
     assert captions <= {*wanted, "What the verdict rests on", *_ALARMS}
+    of_faults = [row for table in parts.tables if not table.caption for row in table.rows[1:] if len(row) == 3]
+    assert of_faults == [*_faults(result)]
     of_marks = [row for table in parts.tables if not table.caption for row in table.rows[1:] if len(row) == 5]
     assert of_marks == [
         [
@@ -163,6 +166,21 @@ def _p50(percentiles: Json | None) -> str:
 
 def _squeezed(text: str) -> str:
     return " ".join(text.split())
+
+
+def _faults(result: Json) -> Iterator[list[str]]:
+    """What the plan does: the settings that are not the default."""
+    plan = result["faults"] or {"services": {}, "customers": None}
+    usual = ActionFaults().model_dump()
+    for service, effects in plan["services"].items():
+        for effect, settings in effects.items():
+            yield [service, effect, _settings({k: v for k, v in settings.items() if v != usual[k]})]
+    if plan["customers"]:
+        yield ["customers", "cancel", _settings(plan["customers"])]
+
+
+def _settings(values: Json) -> str:
+    return ", ".join(f"{name} {_settings(v) if isinstance(v, dict) else f'{v:g}'}" for name, v in values.items())
 
 
 def check_text(result: Json, parts: Parts) -> None:

@@ -98,7 +98,7 @@ def _bars(result: Json, parts: Parts) -> None:
         assert [tip for _, tip in plot.tips] == [tip for _, tip in bars], name
         assert plot.desc == "; ".join(tip for _, tip in bars)
         widths = [float(re.findall(r"h([\d.]+)", d)[0]) for d, _ in plot.tips]
-        scale = max(widths) / max(value for value, _ in bars)
+        scale = max(widths) / (max(value for value, _ in bars) or 1)
         assert widths == pytest.approx([max(value * scale, 0.5) for value, _ in bars], abs=0.02), name
     labels = {
         "retries": [f"{count:,}" for _, count in retries],
@@ -132,6 +132,7 @@ def _load(result: Json, parts: Parts) -> None:
         for style in STYLES
         for name in ("p50", "p99")
         for point in (result["load"] or {}).get(style, [])
+        if point["end_to_end_ms"]
     ]
     if not points:
         assert "load" not in parts.plots

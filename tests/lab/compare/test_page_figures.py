@@ -11,12 +11,12 @@ from lab.compare.comparison import Comparison
 from lab.compare.page import render_html
 from lab.report import Ratio
 from tests.lab.compare import samples
+from tests.lab.compare.all_checks import check_page
 from tests.lab.compare.document import Parts
 from tests.lab.compare.expected import Json
 from tests.lab.compare.generated import COMPARISONS
 from tests.lab.compare.leaves import changed, leaves
-from tests.lab.compare.page_checks import check_evidence, check_tables, check_text
-from tests.lab.compare.plot_checks import check_plots
+from tests.lab.compare.page_checks import check_evidence, check_tables
 from tests.lab.compare.varied import VARIED, judged
 
 SAMPLE = judged(samples.comparison())
@@ -39,13 +39,6 @@ def result_of(comparison: Comparison) -> Json:
     return result
 
 
-def check_all(result: Json, parts: Parts) -> None:
-    check_tables(result, parts)
-    check_evidence(result, parts)
-    check_plots(result, parts)
-    check_text(result, parts)
-
-
 @pytest.mark.parametrize("comparison", [SAMPLE, *VARIED], ids=lambda _: "")
 def test_each_figure_is_the_one_of_the_json(comparison: Comparison) -> None:
     whole = judged(comparison)
@@ -64,7 +57,7 @@ def test_each_cell_is_the_figure_of_the_json_whatever_was_measured(comparison: C
 def test_plots_and_texts_tell_the_figures_of_the_json(comparison: Comparison) -> None:
     whole = judged(comparison)
 
-    check_all(result_of(whole), Parts(render_html(whole)))
+    check_page(result_of(whole), render_html(whole))
 
 
 @given(st.sampled_from([leaf for leaf in leaves(result_of(SAMPLE), SHOWN) if not NOT_SHOWN.fullmatch(leaf)]))
@@ -73,7 +66,7 @@ def test_a_page_with_one_wrong_figure_is_found_out(leaf: str) -> None:
     wrong = Comparison.model_validate(changed(result_of(SAMPLE), leaf))
 
     with pytest.raises((AssertionError, KeyError)):
-        check_all(result_of(SAMPLE), Parts(render_html(wrong)))
+        check_page(result_of(SAMPLE), render_html(wrong))
 
 
 def test_an_interval_that_leaves_1_out_never_reads_as_if_it_held_1() -> None:
