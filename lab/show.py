@@ -50,7 +50,8 @@ def report(result: Report) -> RenderableType:
 
     def times(name: str, ours: Percentiles | None, theirs: Percentiles | None, ratio: str) -> None:
         found = result.ratios.get(ratio)
-        table.add_row(name, times_shown(ours), times_shown(theirs), ratio_shown(found, ours, theirs))
+        told = "too few pairs" if found is None and ours and theirs else ratio_shown(found, ours, theirs)
+        table.add_row(name, times_shown(ours), times_shown(theirs), told)
 
     times("acknowledged", saga.ack_ms, choreography.ack_ms, "ack_ms")
     for service in SERVICES:

@@ -65,7 +65,7 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, str, str, str, str]]
 
 def _ratio(row: tables.TimesGroup | tables.CountsRow) -> str:
     if row.ratio is None:
-        return ""
+        return "too few pairs" if row.lacks_pairs else ""
     says = words.verdict_of(row.ratio_name, row.ratio)
     return f"{ratio_words.interval(row.ratio)}{f', {says}' if says else ''}"
 

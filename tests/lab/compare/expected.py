@@ -91,10 +91,10 @@ def says(name: str, found: Json) -> str:
     return "choreography better" if (found["median"] > 1) is more_is_better else "saga better"
 
 
-def ratio_with_words(name: str, found: Json | None) -> str:
-    """As in a cell of the page."""
+def ratio_with_words(name: str, found: Json | None, *, are_measured: bool = False) -> str:
+    """As in a cell of the page; where both styles are measured and there is no ratio, there was no pair, or one."""
     if found is None:
-        return ""
+        return "too few pairs" if name and are_measured else ""
     told = says(name, found)
     return f"{ratio(found)} {told}{'; ' if told else ''}{found['pairs']:,} pairs"
 
@@ -145,16 +145,15 @@ def measures(result: Json) -> Iterator[tuple[str, str, dict[str, Json | None]]]:
     return (one for one in found if any(one[2].values()))
 
 
-def counts(result: Json) -> Iterator[tuple[str, list[str], Json | None]]:
-    """The figures that are one number per style, as they are written, and the ratio of those that have one."""
+def counts(result: Json) -> Iterator[tuple[str, list[str], str]]:
+    """The figures that are one number per style, as they are written, and the name of their ratio."""
     for name, path in COUNTS.items():
         values = [of(result["styles"][style], path) for style in STYLES]
         if any(value is not None for value in values):
-            found = result["ratios"].get("orders_per_s") if path == "orders_per_s" else None
-            yield name, [number(value) for value in values], found
+            yield name, [number(value) for value in values], path if path == "orders_per_s" else ""
     prices = [result["styles"][style]["usd_per_million_orders"] for style in STYLES]
     if any(price is not None for price in prices):
-        yield "Actions for a million orders", [dollars(price) for price in prices], None
+        yield "Actions for a million orders", [dollars(price) for price in prices], ""
 
 
 def against(result: Json) -> dict[str, dict[str, Json]]:
@@ -189,6 +188,8 @@ def findings(result: Json) -> dict[str, tuple[str, list[str]]]:
     for criterion, name in by_ratio.items():
         if name in ratios:
             judged[criterion] = (_answer(name, ratios[name]), _evidence(ratios[name]))
+        elif all(of(styles[style], name) for style in STYLES):
+            judged[criterion] = ("too little data", [])
     prices = [styles[style]["usd_per_million_orders"] for style in STYLES]
     if None not in prices:
         judged["cost"] = _cost(result, prices)

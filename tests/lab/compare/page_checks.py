@@ -63,14 +63,14 @@ def _tables(result: Json) -> Iterator[tuple[str, list[list[str]]]]:
             name,
             style,
             *_padded(expected.times(of[style])),
-            expected.ratio_with_words(ratio, result["ratios"].get(ratio)),
+            expected.ratio_with_words(ratio, result["ratios"].get(ratio), are_measured=all(of.values())),
         ]
         for name, ratio, of in expected.measures(result)
         for style in STYLES
     ]
     yield "Times in ms", rows
     counts = [
-        [name, *values, *([expected.ratio_with_words("orders_per_s", ratio)] if _has_rates(result) else [])]
+        [name, *values, *([_ratio_of_counts(result, ratio, values)] if _has_rates(result) else [])]
         for name, values, ratio in expected.counts(result)
     ]
     yield "Counts", counts
@@ -132,6 +132,11 @@ def _padded(cells: list[str]) -> list[str]:
 def _has_rates(result: Json) -> bool:
     """Whether the counts have a column for their ratio."""
     return any(ratio for _, _, ratio in expected.counts(result))
+
+
+def _ratio_of_counts(result: Json, name: str, values: list[str]) -> str:
+    found = result["ratios"].get(name) if name else None
+    return expected.ratio_with_words(name, found, are_measured="not measured" not in values)
 
 
 def _reference_rows(result: Json) -> Iterator[list[str]]:

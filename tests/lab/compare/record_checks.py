@@ -19,10 +19,19 @@ def check_record(result: Json, record: str) -> None:
 def _tables(result: Json, record: str) -> None:
     tables = _read_tables(record)
     figures = [
-        [name, *(_times(of[style]) for style in STYLES), *_ratio(result["ratios"].get(ratio), ratio)]
+        [
+            *(name, *(_times(of[style]) for style in STYLES)),
+            *_ratio(result["ratios"].get(ratio) if ratio else None, ratio, are_measured=all(of.values())),
+        ]
         for name, ratio, of in expected.measures(result)
     ]
-    figures += [[name, *values, *_ratio(found, "orders_per_s")] for name, values, found in expected.counts(result)]
+    figures += [
+        [
+            *(name, *values),
+            *_ratio(result["ratios"].get(ratio), ratio, are_measured="not measured" not in values),
+        ]
+        for name, values, ratio in expected.counts(result)
+    ]
     against = [
         [name, *(_told(of.get(style)) for style in STYLES), *(_pairs(of.get(style)) for style in STYLES)]
         for name, of in expected.against(result).items()
@@ -62,9 +71,9 @@ def _times(percentiles: Json | None) -> str:
     return f"{told} ({percentiles['n']:,})"
 
 
-def _ratio(found: Json | None, name: str) -> list[str]:
+def _ratio(found: Json | None, name: str, *, are_measured: bool) -> list[str]:
     if found is None:
-        return ["", ""]
+        return ["too few pairs" if name and are_measured else "", ""]
     return [", ".join(filter(None, (expected.ratio(found), expected.says(name, found)))), _pairs(found)]
 
 

@@ -185,6 +185,19 @@ def test_of_too_few_pairs_nobody_says_more_than_another(pairs: int) -> None:
     assert "saga better" not in str(page.tables)
 
 
+def test_what_was_measured_without_any_pair_says_so_where_its_ratio_would_be() -> None:
+    comparison = judged(samples.comparison(ratios={}))
+
+    page = Parts(render_html(comparison))
+    ratios = {row[0]: row[-1] for row in (*page.table("Times in ms"), *page.table("Counts"))}
+    assert {name for name, told in ratios.items() if told == "too few pairs"} == {
+        *("acknowledged", "end to end", "cancellation answered", "orders per second"),
+        *(f"{service} reacted" for service in comparison.samples_ms["saga"]),
+    }
+    assert "| orders per second | 38.69 | 37.43 | too few pairs |  |" in render_record(comparison)
+    assert "too few pairs" in printed(comparison)
+
+
 def test_the_terminal_says_of_which_orders_a_ratio_is_where_they_are_not_those_of_the_figures_beside_it() -> None:
     def end_to_end(pairs: int) -> str:
         told = printed(ratio_changed(pairs=pairs, low=1.2, median=1.25, high=1.3))

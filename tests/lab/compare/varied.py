@@ -54,6 +54,7 @@ CANCELLED = samples.comparison(faults=load_plan("hostile", ACTIONS).with_cancell
 
 VARIED = (
     CANCELLED,
+    samples.comparison(ratios={}),
     samples.nothing_measured(),
     ratio_changed(pairs=2),
     ratio_changed(pairs=5, low=1.2, high=1.3, median=1.25),
