@@ -105,8 +105,8 @@ class Dice(BaseModel):
             return self._drawn(order_id, service, action, kind)
 
         service_time_ms = faults.service_time_ms
-        if faults.service_time is not None:
-            service_time_ms += faults.service_time.at(drawn("service_time"))
+        if faults.drawn_service_time is not None:
+            service_time_ms += faults.drawn_service_time.at(drawn("service_time"))
         return Throw(
             service_time_s=service_time_ms / 1e3,
             late_s=faults.late_ms / 1e3 if drawn("late") < faults.late else 0,

@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 from statistics import NormalDist
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -13,6 +13,9 @@ from runtime.errors import InputError
 _PLANS = Path(__file__).with_name("plans")
 _PROFILES = Path(__file__).with_name("profiles")
 _LONGEST_NAME = 40
+_OVER = " over "
+
+Settings = TypeVar("Settings", bound=BaseModel)
 _Z99 = NormalDist().inv_cdf(0.99)
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -50,6 +53,8 @@ class ActionFaults(BaseModel):
     """How long the service takes, on every attempt."""
     service_time: LogNormal | None = None
     """How much longer it takes, drawn per order."""
+    usual_service_time: LogNormal | None = None
+    """The same where nobody has measured it: it gives way to any other service time, a profile's too."""
     transient: Share = 0
     """Fails before the effect, at the first `transient_attempts` attempts."""
     transient_attempts: Annotated[int, Field(ge=1, le=1_000)] = 2
@@ -64,6 +69,17 @@ class ActionFaults(BaseModel):
     late: Share = 0
     """The first delivery is held for `late_ms`; longer than an attempt may take, it comes after the second one."""
     late_ms: Milliseconds = 500
+
+    @property
+    def drawn_service_time(self) -> LogNormal | None:
+        """What is drawn per order; None where the service takes no longer than `service_time_ms`."""
+        return self.service_time or (None if self.service_time_ms else self.usual_service_time)
+
+    def over(self, profile: "ActionFaults") -> "ActionFaults":
+        """These on top of a profile's: only what was set here replaces what the profile says."""
+        both = _laid_over(self, profile)
+        is_measured = both.service_time is not None or both.service_time_ms > 0
+        return both.model_copy(update={"usual_service_time": None}) if is_measured else both
 
 
 class Customers(BaseModel):
@@ -86,7 +102,7 @@ class FaultPlan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME)]
+    name: Annotated[str, Field(min_length=1, max_length=2 * _LONGEST_NAME + len(_OVER))]
     services: dict[str, dict[str, ActionFaults]] = {}
     customers: Customers | None = None
 
@@ -95,19 +111,15 @@ class FaultPlan(BaseModel):
         return self.services.get(service, {}).get(action)
 
     def over(self, profile: "FaultPlan") -> "FaultPlan":
-        """This plan on top of a profile: what it says of an effect counts, and where it says nothing, the profile."""
+        """This plan on top of a profile: only what it sets itself replaces what the profile says, one by one."""
         services = {
-            service: {
-                action: _laid_over(self.of(service, action), profile.of(service, action))
-                for action in {**profile.services.get(service, {}), **self.services.get(service, {})}
-            }
+            service: _merged(self.services.get(service, {}), profile.services.get(service, {}))
             for service in {**profile.services, **self.services}
         }
-        return FaultPlan(
-            name=f"{self.name} over {profile.name}"[:_LONGEST_NAME],
-            services=services,
-            customers=self.customers or profile.customers,
-        )
+        customers = self.customers if "customers" in self.model_fields_set else profile.customers
+        if self.customers is not None and profile.customers is not None:
+            customers = _laid_over(self.customers, profile.customers)
+        return FaultPlan(name=f"{self.name}{_OVER}{profile.name}", services=services, customers=customers)
 
     def with_cancelled_share(self, share: float) -> "FaultPlan":
         """The same plan, with this share of the orders cancelled by their customers."""
@@ -115,9 +127,19 @@ class FaultPlan(BaseModel):
         return self.model_copy(update={"customers": customers.model_copy(update={"cancel": share})})
 
 
-def _laid_over(faults: ActionFaults | None, profile: ActionFaults | None) -> ActionFaults:
-    given = [one.model_dump(exclude_defaults=True) for one in (profile, faults) if one is not None]
-    return ActionFaults.model_validate({name: value for one in given for name, value in one.items()})
+def _merged(ours: dict[str, ActionFaults], profile: dict[str, ActionFaults]) -> dict[str, ActionFaults]:
+    """What may befall a service's effects, by effect."""
+    return {
+        effect: ours[effect].over(profile[effect])
+        if effect in ours and effect in profile
+        else {**profile, **ours}[effect]
+        for effect in {**profile, **ours}
+    }
+
+
+def _laid_over(ours: Settings, profile: Settings) -> Settings:
+    """The profile's settings, replaced by those that were set in ours, also where that is to the default."""
+    return profile.model_copy(update={name: getattr(ours, name) for name in ours.model_fields_set})
 
 
 def plan_names() -> list[str]:
@@ -165,6 +187,8 @@ def _load(name_or_file: str, actions: dict[str, frozenset[str]], directory: Path
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{kind} {name_or_file}: {where + ': ' if where else ''}{first['msg']}") from error
+    if len(plan.name) > _LONGEST_NAME:
+        raise InputError(f"{kind} {name_or_file}: name: no longer than {_LONGEST_NAME} characters, please")
     for service, faults in plan.services.items():
         if service not in actions:
             raise InputError(f"{kind} {name_or_file}: no service {service!r}; there are {', '.join(actions)}")

@@ -17,24 +17,25 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class RunCost:
-    """What one workflow run cost."""
+    """What one workflow cost, in one run or in several."""
 
     events: int
     actions: int
     """Billable Temporal Actions."""
     retries: int
     """Attempts of activities beyond the first."""
+    runs: int = 1
 
 
 async def costs_of(
     client: Client, workflow_ids: Iterable[str], *, started_again: Collection[str] = ()
 ) -> list[RunCost]:
-    """The cost of the latest run of each workflow, read from its history.
+    """The cost of each workflow, read from the history of its latest run.
 
     Args:
         client: of the Temporal server.
-        workflow_ids: whose.
-        started_again: those of them that may have several runs, all of which are counted.
+        workflow_ids: whose; in this sequence are the costs.
+        started_again: those of them that may have several runs, which are counted together.
     """
     gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -43,25 +44,30 @@ async def costs_of(
             history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
         return count(list(history.events))
 
-    async def cost_of_note(run_id: str) -> list[RunCost]:
+    async def cost_of_note(run_id: str) -> RunCost | None:
         """The note that a run was followed is a workflow, too; there is none where it continued as new."""
         try:
-            return [await cost(succession_id(run_id), None)]
+            return await cost(succession_id(run_id), None)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                return []
+                return None
             raise
 
-    async def costs(workflow_id: str) -> list[RunCost]:
+    async def costs(workflow_id: str) -> RunCost:
         if workflow_id not in started_again:
-            return [await cost(workflow_id, None)]
+            return await cost(workflow_id, None)
         runs = await runs_of(client, workflow_id)
         followed = runs[:-1] if workflow_id.startswith(bus_id("")) else []
         notes = await asyncio.gather(*(cost_of_note(run_id) for run_id in followed))
-        own = await asyncio.gather(*(cost(workflow_id, run_id) for run_id in runs))
-        return [*own, *(one for found in notes for one in found)]
+        found = [*await asyncio.gather(*(cost(workflow_id, run_id) for run_id in runs)), *filter(None, notes)]
+        return RunCost(
+            events=sum(one.events for one in found),
+            actions=sum(one.actions for one in found),
+            retries=sum(one.retries for one in found),
+            runs=len(found),
+        )
 
-    return [one for found in await asyncio.gather(*(costs(one) for one in workflow_ids)) for one in found]
+    return list(await asyncio.gather(*(costs(one) for one in workflow_ids)))
 
 
 def count(events: list[HistoryEvent]) -> RunCost:

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -12,6 +13,9 @@ from lab.parity import Parity
 from orders.model import Style
 
 ENOUGH_PAIRS = 6
+"""Of fewer, no interval holds a median with 95 % (1 - 2 / 2^n): nothing is concluded from them, wherever it is told."""
+
+RatioSays = Literal["clear", "no clear difference", "too few pairs"]
 
 
 class Percentiles(BaseModel):
@@ -61,7 +65,7 @@ class StyleReport(BaseModel):
     actions_per_order: float | None
     workflows_per_order: float | None
     noise_per_order: dict[str, float] = {}
-    """Figure per order to half the width of the 95 % interval of its mean, over the orders of the run."""
+    """Figure per order to half the width of the 95 % interval of its mean, over the orders of the run; none of one."""
     usd_per_million_orders: float | None
     end_states: dict[str, int]
     retries: int | None
@@ -91,12 +95,19 @@ class Ratio(BaseModel):
     low: float
     high: float
     pairs: int
-    """How many; of fewer than six, no interval holds a median with 95 % (1 - 2 / 2^n)."""
+    """How many: orders that have the figure on both sides, or rounds for orders per second."""
+
+    @property
+    def says(self) -> RatioSays:
+        """What can be concluded: that there is a difference, that none is clear, or that the pairs are too few."""
+        if self.pairs < ENOUGH_PAIRS:
+            return "too few pairs"
+        return "no clear difference" if self.low <= 1 <= self.high else "clear"
 
     @property
     def is_clear(self) -> bool:
         """Whether the interval can be trusted, and leaves out that both are equal."""
-        return self.pairs >= ENOUGH_PAIRS and not self.low <= 1 <= self.high
+        return self.says == "clear"
 
 
 class ServerReport(BaseModel):

@@ -7,9 +7,10 @@ from rich.table import Table
 from rich.text import Text
 
 from events.log import EventLog
+from lab import ratio_words
 from lab.audit import AuditReport
 from lab.dead_letters import DeadLetter
-from lab.report import Cancellations, Percentiles, Ratio, Report
+from lab.report import ENOUGH_PAIRS, Cancellations, Percentiles, Ratio, Report
 from lab.status import OrderStatus
 from orders.loader import OrderBook
 from orders.model import STYLES
@@ -44,12 +45,14 @@ def report(result: Report) -> RenderableType:
     """The comparison, as tables."""
     saga, choreography = (result.styles[style] for style in STYLES)
     table = Table(title=f"{result.orders} orders through each style; times in ms, p50 / p95", title_justify="left")
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for column in (*STYLES, "ratio"):
         table.add_column(column, justify="right")
 
     def times(name: str, ours: Percentiles | None, theirs: Percentiles | None, ratio: str) -> None:
-        table.add_row(name, times_shown(ours), times_shown(theirs), ratio_shown(result.ratios.get(ratio)))
+        found = result.ratios.get(ratio)
+        told = "too few pairs" if found is None and ours and theirs else ratio_shown(found, ours, theirs)
+        table.add_row(name, times_shown(ours), times_shown(theirs), told)
 
     times("acknowledged", saga.ack_ms, choreography.ack_ms, "ack_ms")
     for service in SERVICES:
@@ -71,7 +74,10 @@ def report(result: Report) -> RenderableType:
         table.add_row(name.replace("_", " "), _number(getattr(saga, name)), _number(getattr(choreography, name)), "")
     for name, value in _CANCELLATIONS.items():
         if saga.cancellations and choreography.cancellations:
-            table.add_row(name, value(saga.cancellations), value(choreography.cancellations), "")
+            ratio = result.ratios.get("cancellation_answered_ms") if name == "cancellation answered" else None
+            beside = saga.cancellations.answered_ms, choreography.cancellations.answered_ms
+            values = value(saga.cancellations), value(choreography.cancellations)
+            table.add_row(name, *values, ratio_shown(ratio, *beside))
     table.add_section()
     for state in sorted({*saga.end_states, *choreography.end_states}):
         table.add_row(
@@ -84,7 +90,8 @@ def report(result: Report) -> RenderableType:
             table.add_row(effect, str(done[0].get(effect, 0)), str(done[1].get(effect, 0)), "")
     note = (
         "Latencies: one order at a time; orders per second: many in flight. "
-        "Ratio: choreography / saga, median over the same orders (95 % interval)."
+        "Ratio: choreography / saga, median over the same orders, or rounds (95 % interval); “of 9 pairs” where only 9 "
+        f"orders have the figure in both styles. Of fewer than {ENOUGH_PAIRS} pairs nothing is concluded."
     )
     checked = [] if result.audit is None else [audit(result.audit)]
     return Group(table, Text(note, style="dim"), parity(result), *checked, *_unfinished(result))
@@ -225,6 +232,16 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
-def ratio_shown(ratio: Ratio | None) -> str:
-    """The median with its interval; nothing where it was not measured."""
-    return "" if ratio is None else f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
+def ratio_shown(ratio: Ratio | None, *beside: Percentiles | None) -> str:
+    """The median with its interval, or why there is none; nothing where it was not measured.
+
+    Args:
+        ratio: what is shown.
+        beside: the distributions that stand beside it: a ratio that is not of all of their orders says of how many.
+    """
+    if ratio is None:
+        return ""
+    if ratio.says == "too few pairs":
+        return ratio_words.with_reservation(ratio)
+    is_of_all = all(times is None or times.n == ratio.pairs for times in beside)
+    return ratio_words.interval(ratio, dash="-") + ("" if is_of_all else f" of {ratio.pairs:,} pairs")

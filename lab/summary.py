@@ -1,12 +1,12 @@
 """Turns what was measured into the report."""
 
 import math
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist, fmean, stdev
 
 from lab.histories import RunCost
-from lab.measure import Measured, Timing, rate_of
+from lab.measure import Asked, Measured, Timing, rate_of
 from lab.paired import ratios_of_pairs
 from lab.parity import UNDONE_BY
 from lab.report import Cancellations, Percentiles, Ratio, StyleReport
@@ -17,7 +17,7 @@ from stores.ledger import EffectRecord
 USD_PER_MILLION_ACTIONS = 50
 """Price of Temporal Cloud, https://temporal.io/pricing."""
 
-_Z_95 = 1.96
+_Z_95 = NormalDist().inv_cdf(0.975)
 
 
 def style_report(
@@ -33,7 +33,7 @@ def style_report(
         style: which.
         measured: both styles' timings.
         effects: all effects of the run's orders, in both styles.
-        costs: of this style's workflow runs.
+        costs: of this style's workflows, one for each order.
         consistent_us: since when nothing has changed of an order.
     """
     everything = [timing for timing in measured.all if timing.placed.style == style]
@@ -52,8 +52,8 @@ def style_report(
         reaction_ms=by_service(reactions_ms(style, alone, effects)),
         history_events_per_order=_mean([cost.events for cost in costs]),
         actions_per_order=actions,
-        workflows_per_order=round(len(costs) / len(everything), 2) if everything else None,
-        noise_per_order=_noise(costs, len(everything)),
+        workflows_per_order=round(sum(cost.runs for cost in costs) / len(everything), 2) if everything else None,
+        noise_per_order=_noise(costs),
         usd_per_million_orders=None if actions is None else round(actions * USD_PER_MILLION_ACTIONS, 2),
         end_states=dict(states),
         retries=sum(cost.retries for cost in costs) if costs else None,
@@ -67,22 +67,28 @@ def _cancellations(
     style: Style, measured: Measured, consistent_us: Mapping[tuple[Style, str], int]
 ) -> Cancellations | None:
     """Counts of all; times of those run one at a time, or of all where none were."""
-    asked = [(one.placed.order_id, one.asked) for one in measured.all if one.placed.style == style and one.asked]
+    asked = [one.asked for one in measured.all if one.placed.style == style and one.asked]
     if not asked:
         return None
-    alone = {one.placed.order_id for one in measured.one_at_a_time if one.asked}
-    timed = [(order, one) for order, one in asked if order in alone or not alone]
-    accepted = sum(one.accepted for _, one in asked)
+    timed = _wishes(style, measured)
+    accepted = sum(one.accepted for one in asked)
     return Cancellations(
         asked=len(asked),
         accepted=accepted,
         refused=len(asked) - accepted,
-        answered_ms=Percentiles.of([one.answered_ms for _, one in timed]),
+        answered_ms=Percentiles.of([one.answered_ms for one in timed.values()]),
         # an order that had failed by then was consistent before its customer asked
         consistent_ms=Percentiles.of(
-            [max(0, consistent_us[style, order] - one.asked_us) / 1e3 for order, one in timed if one.accepted]
+            [max(0, consistent_us[style, order] - one.asked_us) / 1e3 for order, one in timed.items() if one.accepted]
         ),
     )
+
+
+def _wishes(style: Style, measured: Measured) -> dict[str, Asked]:
+    """The wishes to cancel whose times count, by order: of those run one at a time, or of all where none were."""
+    asked = {one.placed.order_id: one.asked for one in measured.all if one.placed.style == style and one.asked}
+    alone = {one.placed.order_id for one in measured.one_at_a_time if one.asked}
+    return {order: wish for order, wish in asked.items() if order in alone or not alone}
 
 
 def reactions_ms(
@@ -115,6 +121,8 @@ def by_service(reactions: Mapping[tuple[str, str], float]) -> dict[str, Percenti
 def ratios(measured: Measured, effects: Sequence[EffectRecord], seed: int) -> dict[str, Ratio]:
     """Choreography divided by saga: over the same orders for latencies, over the same rounds for throughput.
 
+    The orders are those of the style reports, as far as they have the figure in both styles.
+
     Args:
         measured: both styles' timings.
         effects: all effects of the run's orders.
@@ -144,22 +152,32 @@ def ratios(measured: Measured, effects: Sequence[EffectRecord], seed: int) -> di
         ]
     rounds = zip(measured.rates["saga"], measured.rates["choreography"], strict=False)
     pairs["orders_per_s"] = [(ours / our_s, theirs / their_s) for (theirs, their_s), (ours, our_s) in rounds]
+    wishes = {style: _wishes(style, measured) for style in STYLES}
+    pairs["cancellation_answered_ms"] = [
+        (wishes["choreography"][order].answered_ms, wish.answered_ms)
+        for order, wish in sorted(wishes["saga"].items())
+        if order in wishes["choreography"]
+    ]
     return ratios_of_pairs(pairs, seed)
 
 
-def _noise(costs: Sequence[RunCost], orders: int) -> dict[str, float]:
-    """Half the width of the 95 % interval of each mean: 1.96 standard errors (normal approximation)."""
-    if min(orders, len(costs)) < 2:  # noqa: PLR2004 - one value says nothing about its spread
+def _noise(costs: Sequence[RunCost]) -> dict[str, float]:
+    """Half the width of the 95 % interval of each mean over orders, by Student's t distribution."""
+    orders = len(costs)
+    if orders < 2:  # noqa: PLR2004 - one value says nothing about its spread
         return {}
+    from scipy.stats import t as student  # noqa: PLC0415 - takes long, which no other command should wait for
+
+    t_95 = float(student.ppf(0.975, orders - 1))
     # Most orders are one run; how many have a second one is a count of rare events (Poisson).
-    more_runs = max(0, len(costs) - orders)
-    errors = {
-        "history_events_per_order": statistics.stdev(cost.events for cost in costs) / math.sqrt(orders),
-        "actions_per_order": statistics.stdev(cost.actions for cost in costs) / math.sqrt(orders),
-        "workflows_per_order": math.sqrt(more_runs) / orders,
+    more_runs = sum(cost.runs - 1 for cost in costs)
+    halves = {
+        "history_events_per_order": t_95 * stdev(cost.events for cost in costs) / math.sqrt(orders),
+        "actions_per_order": t_95 * stdev(cost.actions for cost in costs) / math.sqrt(orders),
+        "workflows_per_order": _Z_95 * math.sqrt(more_runs) / orders,
     }
-    return {name: round(_Z_95 * error, 3) for name, error in errors.items()}
+    return {name: round(half, 3) for name, half in halves.items()}
 
 
 def _mean(values: Sequence[int]) -> float | None:
-    return round(statistics.fmean(values), 2) if values else None
+    return round(fmean(values), 2) if values else None

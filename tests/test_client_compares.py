@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from faults.plan import LogNormal
 from lab.compare.comparison import Comparison
 from lab.effects import all_effects
 from orders.model import STYLES
 from runtime.settings import Settings
+from tests.lab.compare.all_checks import check_page
+from tests.lab.compare.record_checks import check_record
 from tests.processes import Ran, environment, orderlab, running
 
 
@@ -45,6 +48,17 @@ def test_a_comparison_tells_both_styles_the_references_and_a_verdict_in_every_fo
     assert "<testsuite" in (directory / "c.xml").read_text()
 
 
+def test_each_figure_of_the_page_and_of_the_record_is_the_one_of_the_json(compared: tuple[Path, Ran]) -> None:
+    check_files(compared[0])
+
+
+def check_files(directory: Path) -> None:
+    """Hold the page and the record that were written against the JSON that was."""
+    result = json.loads((directory / "c.json").read_text())
+    check_page(result, (directory / "c.html").read_text())
+    check_record(result, (directory / "c.md").read_text())
+
+
 def test_references_and_warm_up_leave_nothing_in_the_services_stores(compared: tuple[Path, Ran]) -> None:
     directory, _ = compared
     placed = {record.order_id for record in all_effects(Settings(data=directory / ".orderlab"))}
@@ -52,10 +66,10 @@ def test_references_and_warm_up_leave_nothing_in_the_services_stores(compared: t
     assert len(placed) == 12
 
 
-def test_with_customers_and_a_rate_there_are_load_cancellations_and_an_outage(tmp_path: Path) -> None:
+def test_with_a_profile_faults_customers_and_a_rate_there_are_load_cancellations_and_an_outage(tmp_path: Path) -> None:
     ran = orderlab(
         *("compare", "--orders", "8", "--rate", "20", "--profile", "web-shop", "--cancel-share", "0.5"),
-        *("--json", "c.json"),
+        *("--faults", "hostile", "--json", "c.json", "--html", "c.html", "--markdown", "c.md"),
         cwd=tmp_path,
     )
 
@@ -65,6 +79,13 @@ def test_with_customers_and_a_rate_there_are_load_cancellations_and_an_outage(tm
     assert result.blast is not None
     assert result.consistent_ms is not None
     assert result.profile == "web-shop"
+    assert result.faults is not None
+    assert result.faults.name == "hostile over web-shop"
+    created = result.faults.of("shipping", "shipment.created")
+    assert created is not None
+    assert created.service_time == LogNormal(p50_ms=40, p99_ms=250)
+    assert created.transient == 0.08
+    check_files(tmp_path)
     for style in STYLES:
         wishes = result.styles[style].cancellations
         assert wishes is not None

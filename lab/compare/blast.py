@@ -83,4 +83,5 @@ def _felt(
         lost=lost,
         compensated=len(meanwhile & compensated),
         share=round((delayed + lost) / len(meanwhile), 4) if meanwhile else 0,
+        orders=len(called_us.keys() - before),
     )

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from lab.compare.comparison import Comparison
 from lab.compare.plan import ComparePlan
-from lab.report import ENOUGH_PAIRS, Ratio
+from lab.ratio_words import interval
+from lab.report import Ratio
 from orders.loader import first_complaint
 from orders.model import STYLES
 from runtime.documents import read_file, text_of
@@ -32,6 +33,8 @@ class Check:
     before: str
     now: str
     regressed: bool
+    has_too_few_pairs: bool = False
+    """In one of the runs: nothing is concluded."""
 
     @property
     def told(self) -> str:
@@ -57,8 +60,8 @@ def _ratios(baseline: Comparison, result: Comparison) -> Iterator[Check]:
         before, now = baseline.ratios.get(name), result.ratios.get(name)
         if before is not None and now is not None:
             worse = now.low > before.high if name in _TIMES else now.high < before.low
-            worse = worse and min(before.pairs, now.pairs) >= ENOUGH_PAIRS
-            yield Check(_named(name), _told(before), _told(now), worse)
+            too_few = "too few pairs" in {before.says, now.says}
+            yield Check(_named(name), _told(before), _told(now), worse and not too_few, too_few)
 
 
 def _counts(baseline: Comparison, result: Comparison) -> Iterator[Check]:
@@ -100,4 +103,4 @@ def _named(ratio: str) -> str:
 
 
 def _told(ratio: Ratio) -> str:
-    return f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
+    return interval(ratio, dash="-")

@@ -1,9 +1,9 @@
 """The result of `orderlab compare`: the report, and what else a decision needs. What was not measured is null."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 
 from lab.report import Percentiles, Report
 from orders.model import Style
@@ -52,6 +52,8 @@ class BlastRadius(BaseModel):
     """Of those, how many were undone as the business rule demands; they are neither delayed nor lost."""
     share: float
     """(delayed + lost) / expected."""
+    orders: int | None = None
+    """Placed while the service was away; null in results of earlier versions."""
 
 
 class Growth(BaseModel):
@@ -87,7 +89,7 @@ class Module(BaseModel):
     module: str
     """Path from the top of the project."""
     services: list[str]
-    """Services that it names."""
+    """Services that it names, other than its own."""
     events: list[str]
     """Event types that it names."""
     efferent: int
@@ -133,6 +135,18 @@ class Timeline(BaseModel):
     """In the sequence of `from_ms`."""
 
 
+class Interval(BaseModel):
+    """A difference, choreography - saga, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+Answer = Literal["better", "no clear difference", "too small to matter", "too little data"]
+"""What a criterion says. Clear is what lies outside chance, and what matters lies above a threshold besides."""
+
+
 class Finding(BaseModel):
     """One criterion, and which style the run favours by it."""
 
@@ -140,10 +154,28 @@ class Finding(BaseModel):
     """Such as `end-to-end latency`."""
     named_in: str | None
     """The published catalogue that has the criterion, and how it is called there."""
+    answer: Answer
     better: Style | None
-    """None: no clear difference, as the interval spans 1."""
+    """Null unless the answer is that one is better."""
+    matters_from: str | None = None
+    """The least difference that matters, such as `5 %` of what it is in the saga."""
+    difference: Interval | None = None
+    """Of what is not among the ratios: USD for a million orders, or the share of effects; null for exact counts too."""
     evidence: str
     """In one sentence, with the figures."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, found: Any) -> Any:  # noqa: ANN401 - whatever was read
+        """Results of earlier versions have no answer beside `better`."""
+        if isinstance(found, dict) and "answer" not in found:
+            return {**found, "answer": "better" if found.get("better") else "no clear difference"}
+        return found
+
+    @property
+    def told(self) -> str:
+        """The answer in a few words."""
+        return self.better or self.answer
 
 
 class Verdict(BaseModel):

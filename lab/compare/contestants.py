@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowFailureError
@@ -29,6 +30,9 @@ BESIDE = "references"
 
 BARE_WORKFLOW, NAIVE_FANOUT, ONE_ACTIVITY = "bare_workflow", "naive_fanout", "one_activity"
 
+_OF_ONE_ACTIVITY = f".{ONE_ACTIVITY}"
+"""Ends the ids of the orders there."""
+
 Work = TypeVar("Work", Placement, OneStep)
 
 _LOOK_EVERY_S = 5.0
@@ -53,6 +57,11 @@ def styles(client: Client, placer: Placer) -> list[Contestant]:
     return [contestant(style) for style in STYLES]
 
 
+def plain_id(timing: Timing) -> str:
+    """The id of the order as the styles have it, whoever ran it."""
+    return timing.placed.order_id.removesuffix(_OF_ONE_ACTIVITY)
+
+
 @dataclass(frozen=True)
 class References:
     """The references, in their lab.
@@ -65,6 +74,7 @@ class References:
     lab: str
     """Suffix of their task queues."""
     dice: Dice | None
+    _turns: Iterator[int] = field(default_factory=count)
 
     def contestants(self) -> list[Contestant]:
         """What the styles are held against."""
@@ -81,8 +91,8 @@ class References:
     async def one_activity(self, order: Order) -> Timing:
         """One activity of one service, each service in its turn."""
         steps = [BEGIN_FULFILMENT, ISSUE_INVOICE, RECORD_SALE, *([] if order.is_guest else [THANK_CUSTOMER])]
-        step = steps[int(order.fingerprint[:8], 16) % len(steps)]
-        mine = order.model_copy(update={"order_id": f"{order.order_id}.{ONE_ACTIVITY}"})
+        step = steps[next(self._turns) % len(steps)]
+        mine = order.model_copy(update={"order_id": f"{order.order_id}{_OF_ONE_ACTIVITY}"})
         work = OneStep(placement=self._placement(mine), activity=step.activity)
         return await self._one_workflow(mine, OneActivity.run, work, f"one/{mine.order_id}")
 

@@ -29,7 +29,7 @@ async def eventbridge_usd_per_million_orders(client: Client, orders: Iterable[Or
         async with gate:
             log = await log_of(client, order.order_id)
         follow_ups = log.earlier.events + len(log.entries) - 1 if log else 0  # each far below 64 KB
-        return -(-len(order_placed(order).model_dump_json()) // _CHUNK_BYTES) + follow_ups
+        return -(-len(order_placed(order).model_dump_json().encode()) // _CHUNK_BYTES) + follow_ups
 
     counted = await asyncio.gather(*(chunks(order) for order in orders))
     return round(sum(counted) / len(counted) * USD_PER_MILLION_EVENTS, 2) if counted else None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lab.compare.comparison import LoadPoint
-from lab.compare.contestants import NAIVE_FANOUT, ONE_ACTIVITY
+from lab.compare.contestants import NAIVE_FANOUT, ONE_ACTIVITY, plain_id
 from lab.compare.measuring import Results
 from lab.measure import Timing, rate_of
 from lab.paired import ratios_of_pairs
@@ -48,26 +48,34 @@ def reaction_ratios(  # noqa: PLR0913, PLR0917 - whose times, and what the ratio
     ours: Sequence[Timing],
     one_activity: Sequence[Timing],
     effects: Sequence[EffectRecord],
+    beside: Sequence[EffectRecord],
     seed: int,
     when: str = "",
 ) -> dict[str, Ratio]:
-    """How long each service takes to react, against one activity in a workflow of its own, order by order.
+    """How long each service takes to react, against the same service as the one activity of a workflow.
+
+    One activity is run for each order, of each service in its turn: the pairs are the orders in which the service whose
+    reaction is compared had the turn, and both times end with the commit of its last effect.
 
     Args:
         style: which.
         ours: its timings.
         one_activity: the timings of the same orders there.
         effects: of the style.
+        beside: the effects in the databases of the references.
         seed: of the bootstrap.
         when: comes before the name of the measure.
     """
-    other = {timing.placed.order_id: timing for timing in one_activity if timing.state is not None}
+    ended = {timing.placed.order_id: plain_id(timing) for timing in one_activity if timing.state is not None}
+    there = {
+        (service, ended[order]): ms
+        for (service, order), ms in reactions_ms("saga", one_activity, beside).items()
+        if order in ended
+    }
     reactions = reactions_ms(style, [timing for timing in ours if timing.asked is None], effects)
     pairs = {
         f"{style}/{ONE_ACTIVITY}.{when}reaction_ms.{service.name}": [
-            (ms, other[f"{order}.{ONE_ACTIVITY}"].end_to_end_ms)
-            for (name, order), ms in reactions.items()
-            if name == service.name and f"{order}.{ONE_ACTIVITY}" in other
+            (ms, there[key]) for key, ms in reactions.items() if key[0] == service.name and key in there
         ]
         for service in SERVICES
     }

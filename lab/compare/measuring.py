@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from lab.compare.contestants import Contestant
+from lab.compare.contestants import Contestant, plain_id
 from lab.compare.plan import ComparePlan
 from lab.measure import Timing
 from orders.model import STYLES, Order
@@ -36,14 +36,16 @@ class Results:
     """Rate of the open loop to its timings, counted from the intended start."""
 
     def only(self, order_ids: Collection[str]) -> "Results":
-        """The same of the styles, without the orders that are not among these."""
+        """The same without the orders that are not among these, and without rounds that not both styles have run."""
 
         def kept(timings: list[Timing]) -> list[Timing]:
-            return [timing for timing in timings if timing.placed.order_id in order_ids]
+            return [timing for timing in timings if plain_id(timing) in order_ids]
 
-        few = Results(rounds=self.rounds)
-        for style in STYLES:
-            few.alone[style], few.crowd[style] = kept(self.alone[style]), kept(self.crowd[style])
+        few = Results()
+        rounds = min(len(self.rounds[style]) for style in STYLES)
+        for name in {**self.alone, **self.crowd}:
+            few.alone[name], few.crowd[name] = kept(self.alone[name]), kept(self.crowd[name])
+            few.rounds[name] = self.rounds[name][:rounds]
         for rate_per_s, by_name in self.load.items():
             for name, timings in by_name.items():
                 few.load[rate_per_s][name] = kept(timings)

@@ -6,9 +6,11 @@ from datetime import UTC
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from lab import ratio_words
+from lab.compare import answers
 from lab.compare.comparison import Comparison
 from lab.compare.page import bars, tables, words
-from lab.report import Percentiles
+from lab.report import ENOUGH_PAIRS, Percentiles
 from orders.model import STYLES, Style
 
 _OPTIONS: dict[Style, str] = {
@@ -43,26 +45,29 @@ def render_record(comparison: Comparison) -> str:
         against=tables.against(comparison),
         ends=tables.ends(comparison, bars.states_of(comparison)),
         wrongs=[*_wrongs(comparison)],
+        enough=ENOUGH_PAIRS,
+        matters=answers.MATTERS,
+        methods=answers.METHODS,
     )
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
-def _figures(comparison: Comparison) -> Iterator[tuple[str, str, str, str]]:
-    """Each figure that was measured: its name, in the saga, in the choreography, and the ratio."""
+def _figures(comparison: Comparison) -> Iterator[tuple[str, str, str, str, str]]:
+    """Each figure that was measured: its name, in the saga, in the choreography, the ratio, and of how many pairs."""
     for group in tables.times(comparison):
         if group.is_measured:
             saga, choreography = (_times(row.times) for row in group.rows)
-            yield group.name, saga, choreography, _ratio(group)
+            yield group.name, saga, choreography, _ratio(group), ratio_words.pairs(group.ratio)
     for row in tables.counts(comparison):
         saga, choreography = (row.values[style] for style in STYLES)
-        yield row.name, saga, choreography, _ratio(row)
+        yield row.name, saga, choreography, _ratio(row), ratio_words.pairs(row.ratio)
 
 
 def _ratio(row: tables.TimesGroup | tables.CountsRow) -> str:
     if row.ratio is None:
-        return ""
+        return "too few pairs" if row.lacks_pairs else ""
     says = words.verdict_of(row.ratio_name, row.ratio)
-    return f"{words.interval(row.ratio)}{f', {says}' if says else ''}"
+    return f"{ratio_words.interval(row.ratio)}{f', {says}' if says else ''}"
 
 
 def _times(times: Percentiles | None) -> str:
@@ -106,4 +111,5 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters |= {"number": words.number, "interval": words.interval, "usd": words.dollars}
+_ENVIRONMENT.filters |= {"number": words.number, "with_reservation": ratio_words.with_reservation, "usd": words.dollars}
+_ENVIRONMENT.filters |= {"pairs": ratio_words.pairs, "faults": words.faults}

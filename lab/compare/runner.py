@@ -136,7 +136,7 @@ class Comparing:
         )
         report = await report_on(session, self._settings, plan.as_demo, orders, measured)
         effects = await asyncio.to_thread(all_effects, self._settings)
-        references, third, against = await self._references_and_ratios(effects)
+        references, third, against = await self._references_and_ratios(results, effects)
         ratios = report.ratios | self._scaling.ratios | against
         report = report.model_copy(update={"references": references, "ratios": ratios})
         known = coupling()
@@ -153,7 +153,7 @@ class Comparing:
             at_a_third=third or None,
             fan_out=self._scaling.fan_out,
             growth=self._scaling.growth,
-            consistent_ms=await self._consistent_ms() if plan.faults is not None else None,
+            consistent_ms=await self._consistent_ms(results) if plan.faults is not None else None,
             eventbridge_usd_per_million_orders={
                 "saga": None,
                 "choreography": await eventbridge_usd_per_million_orders(session.client, orders),
@@ -165,14 +165,19 @@ class Comparing:
         )
 
     async def _references_and_ratios(
-        self, done: Sequence[EffectRecord]
+        self, results: Results, done: Sequence[EffectRecord]
     ) -> tuple[dict[str, ReferenceReport] | None, dict[str, LoadPoint], dict[str, Ratio]]:
         """The references, what ran at a third of the maximum, and the ratios of the styles to the references.
 
+        References and ratios leave out the orders whose customers changed their minds, as the times of the styles do.
+
         Args:
+            results: what was measured of the orders that both styles ran.
             done: the effects of the styles.
         """
-        results, third, seed = self.results, self._scaling.third, self._plan.seed
+        third, seed = self._scaling.third, self._plan.seed
+        alone = [timing for style in STYLES for timing in results.alone[style]]
+        kept = {timing.placed.order_id for timing in alone} - {one.placed.order_id for one in alone if one.asked}
         points: dict[str, LoadPoint] = {}
         rate_per_s = next(iter(third.load), None)
         if rate_per_s is not None:
@@ -184,7 +189,8 @@ class Comparing:
             beside = (BARE_WORKFLOW, ONE_ACTIVITY)
             points |= {name: load_point(name, "saga", rate_per_s, third, effects) for name in beside}
         references = {
-            name: reference_report(name, results, effects) for name in (BARE_WORKFLOW, NAIVE_FANOUT, ONE_ACTIVITY)
+            name: reference_report(name, results.only(kept), effects)
+            for name in (BARE_WORKFLOW, NAIVE_FANOUT, ONE_ACTIVITY)
         }
         ratios = {
             **end_to_end_ratio("saga", BARE_WORKFLOW, results, seed),
@@ -195,18 +201,18 @@ class Comparing:
         }
         for when, taken in {"": results.alone, AT_A_THIRD: third.crowd}.items():
             for style in STYLES:
-                ratios |= reaction_ratios(style, taken[style], taken[ONE_ACTIVITY], done, seed, when)
+                ratios |= reaction_ratios(style, taken[style], taken[ONE_ACTIVITY], done, effects, seed, when)
         return references, points, ratios
 
-    async def _consistent_ms(self) -> dict[Style, Percentiles | None]:
-        """From the call until nothing changed any more, per style; orders run one at a time."""
+    async def _consistent_ms(self, results: Results) -> dict[Style, Percentiles | None]:
+        """From the call until nothing changed any more, per style; of the orders that the other times are of."""
         since_us = await asyncio.to_thread(consistent_since_us, self._settings)
         return {
             style: Percentiles.of(
                 [
                     (since_us[style, timing.placed.order_id] - timing.called_us) / 1e3
-                    for timing in self.results.alone[style]
-                    if (style, timing.placed.order_id) in since_us
+                    for timing in results.alone[style]
+                    if timing.asked is None and (style, timing.placed.order_id) in since_us
                 ]
             )
             for style in STYLES

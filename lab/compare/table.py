@@ -10,6 +10,7 @@ from lab import show
 from lab.compare.check import Check
 from lab.compare.comparison import Comparison, FanOut, Finding, Growth, LoadPoint
 from lab.compare.page.tables import AgainstRow, against
+from lab.report import ENOUGH_PAIRS
 from orders.model import STYLES
 from runtime.printable import printable
 from services.order_placed import SERVICES
@@ -47,7 +48,8 @@ def table(result: Comparison, checks: Sequence[Check]) -> RenderableType:
 def _findings(findings: Sequence[Finding]) -> RenderableType:
     shown = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for finding in findings:
-        shown.add_row(finding.criterion, finding.better or "no clear difference", finding.evidence)
+        below = f" (below {finding.matters_from})" if finding.answer == "too small to matter" else ""
+        shown.add_row(finding.criterion, finding.told + below, finding.evidence)
     return shown
 
 
@@ -61,7 +63,13 @@ def _references(result: Comparison) -> RenderableType:
 
 
 def _against(rows: Sequence[AgainstRow]) -> RenderableType:
-    shown = Table(title="Each style divided by what it is held against: median (95 % interval)", title_justify="left")
+    pairs = [ratio.pairs for row in rows for ratio in row.ratios.values() if ratio is not None]
+    shown = Table(
+        title="Each style divided by what it is held against: median (95 % interval)",
+        title_justify="left",
+        caption=f"Of {min(pairs):,} to {max(pairs):,} pairs each; of fewer than {ENOUGH_PAIRS} nothing is concluded.",
+        caption_justify="left",
+    )
     shown.add_column("divided by: figure")
     for style in STYLES:
         shown.add_column(style, justify="right")
@@ -127,7 +135,8 @@ def _checks(checks: Sequence[Check]) -> RenderableType:
     for column in ("figure", "before", "now", ""):
         shown.add_column(column)
     for one in checks:
-        shown.add_row(one.name, one.before, one.now, Text("worse", "bold red") if one.regressed else "")
+        says = Text("worse", "bold red") if one.regressed else "too few pairs" if one.has_too_few_pairs else ""
+        shown.add_row(one.name, one.before, one.now, says)
     return shown
 
 

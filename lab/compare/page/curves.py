@@ -17,11 +17,16 @@ _MOST_POINTS = 160
 _MARKED = (0.5, 0.95, 0.99)
 
 
-def reaction_plots(samples_ms: Mapping[Style, Mapping[str, Sequence[float]]]) -> list[Drawing]:
+Reactions = Mapping[Style, Mapping[str, Percentiles | None]]
+"""Style to service to how long it takes to react."""
+
+
+def reaction_plots(samples_ms: Mapping[Style, Mapping[str, Sequence[float]]], reactions: Reactions) -> list[Drawing]:
     """The cumulative distribution of each service's reaction times, both styles, all on the same scale.
 
     Args:
         samples_ms: style to service to reaction times in ms.
+        reactions: their percentiles, as the tables have them.
     """
     services = dict.fromkeys(name for by_service in samples_ms.values() for name in by_service)
     times = {
@@ -30,26 +35,26 @@ def reaction_plots(samples_ms: Mapping[Style, Mapping[str, Sequence[float]]]) ->
     }
     everything = [ms for by_style in times.values() for values in by_style.values() for ms in values]
     x = fitting(everything, ticks_ms, most=4)
-    return [_reaction_plot(name, by_style, x) for name, by_style in times.items() if any(by_style.values())]
+    return [_reaction_plot(name, by_style, reactions, x) for name, by_style in times.items() if any(by_style.values())]
 
 
-def _reaction_plot(service: str, times: Mapping[Style, Sequence[float]], x: Scale) -> Drawing:
+def _reaction_plot(service: str, times: Mapping[Style, Sequence[float]], reactions: Reactions, x: Scale) -> Drawing:
     frame = Frame(42, 12, 268, 168, x, linear(0, 1, lambda share: f"{share * 100:.0f} %", most=4))
     shapes = [*frame.x_axis(), *frame.y_axis()]
     told = []
     for style, values in times.items():
-        if values:
-            shapes += _distribution(frame, style, values)
+        found = reactions.get(style, {}).get(service) or Percentiles.of(values)
+        if values and found:
+            shapes += _distribution(frame, style, values, found)
             told.append(
-                f"{style}: half within {duration(_quantile(values, 0.5))}, 99 % within "
-                f"{duration(_quantile(values, 0.99))}, {len(values)} orders"
+                f"{style}: half within {duration(found.p50)}, 99 % within {duration(found.p99)}, {len(values)} orders"
             )
         else:
             told.append(f"{style}: not measured")
     return Drawing(f"reaction-{service}", f"Reaction time of {service}", "; ".join(told), 280, 190, shapes)
 
 
-def _distribution(frame: Frame, style: Style, values: Sequence[float]) -> Iterator[Path]:
+def _distribution(frame: Frame, style: Style, values: Sequence[float], times: Percentiles) -> Iterator[Path]:
     """The curve, in steps, and a symbol at p50, p95 and p99."""
     every = max(1, len(values) // _MOST_POINTS)
     ranks = sorted({*range(0, len(values), every), len(values) - 1})
@@ -60,15 +65,9 @@ def _distribution(frame: Frame, style: Style, values: Sequence[float]) -> Iterat
         reached = (rank + 1) / len(values)
         curve.append(frame.at(values[rank], reached))
     yield line(curve, f"curve mark {style}")
-    for share in _MARKED:
-        ms = _quantile(values, share)
+    for share, ms in zip(_MARKED, (times.p50, times.p95, times.p99), strict=True):
         tip = f"{style}: {share * 100:.0f} % within {duration(ms)}"
         yield symbol(SHAPES[style], frame.at(ms, share), 3.2, f"symbol mark {style}", tip)
-
-
-def _quantile(values: Sequence[float], share: float) -> float:
-    """The least of the sorted values that this share does not exceed."""
-    return values[min(len(values) - 1, int(share * len(values)))]
 
 
 def load_plot(load: Mapping[Style, Sequence[LoadPoint]]) -> Drawing | None:

@@ -5,9 +5,12 @@ from datetime import UTC
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from lab import ratio_words
+from lab.compare import answers
 from lab.compare.comparison import Comparison
 from lab.compare.page import bars, curves, drawing, intervals, stories, tables, words
 from lab.parity import NetState
+from lab.report import ENOUGH_PAIRS
 from orders.model import STYLES
 
 _MOST_LISTED = 50
@@ -34,7 +37,12 @@ def render_html(comparison: Comparison) -> str:
         at_a_third=tables.at_a_third(comparison),
         against=tables.against(comparison),
         ratios=intervals.ratio_plot(comparison.ratios),
-        reactions=curves.reaction_plots(comparison.samples_ms),
+        reactions=curves.reaction_plots(
+            comparison.samples_ms, {style: report.reaction_ms for style, report in comparison.styles.items()}
+        ),
+        enough=ENOUGH_PAIRS,
+        matters=answers.MATTERS,
+        methods=answers.METHODS,
         load=curves.load_plot(comparison.load or {}),
         ends=bars.ends_plot(comparison),
         states=tables.ends(comparison, states),
@@ -62,9 +70,13 @@ def _faults(comparison: Comparison) -> list[tuple[str, str, str]]:
 
 
 def _settings(values: Mapping[str, object]) -> str:
-    return ", ".join(
-        f"{name} {_settings(value) if isinstance(value, dict) else value}" for name, value in values.items()
-    )
+    return ", ".join(f"{name} {_setting(value)}" for name, value in values.items())
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, dict):
+        return _settings(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _net_state(state: NetState) -> str:
@@ -88,7 +100,10 @@ _ENVIRONMENT.globals |= {"symbol": drawing.symbol, "symbol_of": stories.SYMBOLS,
 _ENVIRONMENT.filters |= {
     "number": words.number,
     "tenths": words.tenths,
-    "interval": words.interval,
+    "interval": ratio_words.interval,
+    "reservation": ratio_words.reservation,
+    "pairs": ratio_words.pairs,
+    "faults": words.faults,
     "verdict_of": words.verdict_of,
     "state_class": bars.css_of,
     "state": _net_state,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lab.compare.comparison import Comparison
-from lab.compare.page.words import dollars, measure, number, reference
+from lab.compare.page.words import NOT_MEASURED, dollars, measure, number, reference
 from lab.report import Percentiles, Ratio, StyleReport
 from orders.model import STYLES, Style
 
@@ -33,6 +33,11 @@ class TimesGroup:
         """Whether there is anything to show."""
         return any(row.times for row in self.rows)
 
+    @property
+    def lacks_pairs(self) -> bool:
+        """Whether both styles were measured, and yet there is no ratio."""
+        return bool(self.ratio_name) and self.ratio is None and all(row.times for row in self.rows)
+
 
 @dataclass(frozen=True)
 class CountsRow:
@@ -42,6 +47,11 @@ class CountsRow:
     values: dict[Style, str]
     ratio: Ratio | None = None
     ratio_name: str = ""
+
+    @property
+    def lacks_pairs(self) -> bool:
+        """Whether both styles were measured, and yet there is no ratio."""
+        return bool(self.ratio_name) and self.ratio is None and NOT_MEASURED not in self.values.values()
 
 
 def times(comparison: Comparison) -> list[TimesGroup]:
@@ -64,9 +74,10 @@ def _times(comparison: Comparison) -> Iterator[TimesGroup]:
         reactions = {style: report.reaction_ms.get(service) for style, report in reports.items()}
         yield group(measure(f"reaction_ms.{service}"), reactions, f"reaction_ms.{service}")
     yield measured("end_to_end_ms", lambda report: report.end_to_end_ms)
-    yield group(measure("consistent_ms"), comparison.consistent_ms or {}, "consistent_ms")
+    yield group(measure("consistent_ms"), comparison.consistent_ms or {})
     wishes = {style: report.cancellations for style, report in reports.items() if report.cancellations}
-    yield group("cancellation answered", {style: wish.answered_ms for style, wish in wishes.items()})
+    answered = "cancellation_answered_ms"
+    yield group(measure(answered), {style: wish.answered_ms for style, wish in wishes.items()}, answered)
     yield group("cancellation consistent", {style: wish.consistent_ms for style, wish in wishes.items()})
 
 

@@ -1,7 +1,10 @@
 """How figures and names are written for people, on the page and in the decision record."""
 
+from faults.plan import FaultPlan
+from lab.compare.answers import of_ratio
 from lab.compare.comparison import AT_A_THIRD
-from lab.report import ENOUGH_PAIRS, Ratio
+from lab.ratio_words import reservation
+from lab.report import Ratio
 from orders.model import Style
 
 NOT_MEASURED = "not measured"
@@ -11,6 +14,7 @@ _MEASURES = {
     "end_to_end_ms": "end to end",
     "consistent_ms": "consistent",
     "orders_per_s": "orders per second",
+    "cancellation_answered_ms": "cancellation answered",
 }
 _REACTION = "reaction_ms."
 _MORE_IS_BETTER = "orders_per_s"
@@ -52,9 +56,10 @@ def dollars(value: float | None) -> str:
     return f"{value:,.0f} USD" if value >= _LARGE or value == int(value) else f"{value:,.2f} USD"
 
 
-def interval(ratio: Ratio | None) -> str:
-    """A ratio and its 95 % interval; nothing where there is none."""
-    return "" if ratio is None else f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
+def faults(plan: FaultPlan) -> str:
+    """What went wrong on purpose: a plan's name does not tell that customers cancel, as `--cancel-share` adds them."""
+    cancelling = f", {plan.customers.cancel * 100:.3g} % of the customers cancel" if plan.customers else ""
+    return f"{plan.name}{cancelling}"
 
 
 def reference(name: str) -> str:
@@ -78,21 +83,19 @@ def measure(name: str) -> str:
     return _MEASURES.get(name, name.replace("_", " "))
 
 
+def compares_styles(name: str) -> bool:
+    """Whether a ratio of this name is choreography / saga, of a figure that can be better or worse."""
+    return name in _MEASURES or name.startswith(_REACTION)
+
+
 def better(name: str, ratio: Ratio) -> Style | None:
-    """The style that a ratio favours; None where that is not clear, or where it does not compare the two styles."""
-    compares = name in _MEASURES or name.startswith(_REACTION)
-    if not (compares and ratio.is_clear):
-        return None
-    return "choreography" if (ratio.median > 1) is (name == _MORE_IS_BETTER) else "saga"
+    """The style that a ratio favours; None where neither, or where it does not compare the two styles."""
+    return of_ratio(ratio, less_is_better=name != _MORE_IS_BETTER).better if compares_styles(name) else None
 
 
 def verdict_of(name: str, ratio: Ratio) -> str:
-    """What a ratio says, in a few words; nothing where it does not compare the two styles."""
-    if "/" in name:
-        return ""
-    if ratio.pairs < ENOUGH_PAIRS:
-        return f"too few pairs: {ratio.pairs}"
-    favoured = better(name, ratio)
-    if favoured:
-        return f"{favoured} better"
-    return "" if ratio.is_clear else "no clear difference"
+    """What a ratio says, in a few words; of one that does not compare the two styles, only if nothing is clear."""
+    if not compares_styles(name) or not ratio.is_clear:
+        return reservation(ratio)
+    judgement = of_ratio(ratio, less_is_better=name != _MORE_IS_BETTER)
+    return f"{judgement.better} better" if judgement.better else judgement.answer

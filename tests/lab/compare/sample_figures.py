@@ -32,6 +32,7 @@ def saga(samples: dict[str, list[float]]) -> StyleReport:
         history_events_per_order=31.2,
         actions_per_order=5.64,
         workflows_per_order=1.02,
+        noise_per_order={"history_events_per_order": 1.1, "actions_per_order": 0.21, "workflows_per_order": 0.02},
         usd_per_million_orders=282.0,
         end_states={"completed": 176, "cancelled": 14, "parked": 9, "attention": 1},
         retries=103,
@@ -85,4 +86,6 @@ def load(factor: float) -> list[LoadPoint]:
 
 
 def blast(*, delayed: int, compensated: int, share: float) -> BlastRadius:
-    return BlastRadius(service="shipping", expected=60, delayed=delayed, lost=0, compensated=compensated, share=share)
+    return BlastRadius(
+        service="shipping", expected=60, delayed=delayed, lost=0, compensated=compensated, share=share, orders=20
+    )
