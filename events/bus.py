@@ -33,10 +33,17 @@ WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
 """How long a workflow waits for a worker that was killed in the middle of its task."""
 
 
+SUMMARY = "summary"
+"""Key of the memo of a run that has continued as new: what the first run has as its static summary."""
+
+
 class BusStart(BaseModel):
     """What a run starts with: nothing, a closed run to follow, or all of a run that continues as new."""
 
     log: EventLog = Field(default_factory=EventLog)
+    """Where there is a run to follow, the log that it had when this one was asked for: in case it is gone by the time
+    that its log can be taken over.
+    """
     pending: list[RoutedEvent] = Field(default_factory=list)
     """Events in the sequence of the log, each with those recipients for whom it is waiting or parked."""
     redriven: list[RoutedEvent] = Field(default_factory=list)
@@ -51,6 +58,16 @@ class BusStart(BaseModel):
     """
     summary: str = ""
     """One line about the correlation key, for whoever looks at the run in the UI."""
+
+
+class TakenOver(BaseModel):
+    """How the run before ended, which the next one goes on from."""
+
+    log: EventLog = Field(default_factory=EventLog)
+    pending: list[RoutedEvent] = Field(default_factory=list)
+    """Where it was broken off, what has still to be delivered, to whom."""
+    gone: bool = False
+    """The server has it no more, so there is nothing else to tell."""
 
 
 class FollowedRun(BaseModel):

@@ -63,6 +63,11 @@ class DeliveryRecord(BaseModel):
     redrives: int = 0
     """How often it was redriven, each counted when its outcome is known."""
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is neither under way nor parked."""
+        return self.state not in {DeliveryState.PENDING, DeliveryState.PARKED}
+
 
 class LogEntry(BaseModel):
     """One event, without its data."""
@@ -105,7 +110,7 @@ class LogEntry(BaseModel):
     @property
     def is_settled(self) -> bool:
         """Whether no delivery of it is under way or parked."""
-        return all(d.state not in {DeliveryState.PENDING, DeliveryState.PARKED} for d in self.deliveries)
+        return all(delivery.is_settled for delivery in self.deliveries)
 
 
 class Earlier(BaseModel):
@@ -140,7 +145,7 @@ class EventLog(BaseModel):
         """Never larger than what a payload can be: without the oldest entries that nothing rests on."""
         spare = len(self.entries) - LONGEST
         if len(self.entries) > PAGE:
-            sizes = [len(entry.model_dump_json()) for entry in self.entries]
+            sizes = [len(entry.model_dump_json().encode()) for entry in self.entries]
             excess_bytes = sum(sizes) - LARGEST_BYTES
             large = 0
             while excess_bytes > 0 and large < len(sizes):

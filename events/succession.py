@@ -9,6 +9,8 @@ So the new run looks for itself, while it is open: no other run of its correlati
 at the run that its publisher knew, and goes from each run to the one that followed. That is written down by the run
 that follows, before it does anything: it starts a workflow whose id names the run before (`succession_id`), which
 Temporal allows once. Where that was done before, the memo of that workflow says by whom.
+
+A run that was broken off has no result. Then the log, and what has still to be delivered, is what its history tells.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,16 +26,19 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from events.bus import SUCCESSION, bus_id, succession_id
+from events.bus import SUCCESSION, TakenOver, bus_id, succession_id
 from events.log import EventLog
+from events.recorded import RecordedRun, recorded
 from runtime.errors import OrderlabError
 
 _SUCCESSOR = "successor"
 """Key of the memo: id of the run that followed."""
 
 
-async def take_over(client: Client, key: str, follows: str, *, by_run: str, task_queue: str) -> EventLog:
-    """The log that a run goes on with, written down as taken over by it; the same whenever it is asked for again.
+async def take_over(  # noqa: PLR0913 - where it is, and who asks
+    client: Client, key: str, follows: str, *, by_run: str, task_queue: str, at: Callable[[str], None]
+) -> TakenOver:
+    """How the run just before ended, written down as taken over by the next; the same whenever it is asked for again.
 
     Args:
         client: of the server where the bus runs.
@@ -41,12 +46,14 @@ async def take_over(client: Client, key: str, follows: str, *, by_run: str, task
         follows: a run that had closed before.
         by_run: the run that goes on. It must be open.
         task_queue: of the bus's workers.
+        at: is told each run on the way; to go on there is as good as to begin again.
 
     Raises:
         OrderlabError: another run is open, so this one can't be.
     """
 
     async def claim(run_id: str) -> str:
+        at(run_id)
         try:
             await client.start_workflow(
                 SUCCESSION,
@@ -60,27 +67,33 @@ async def take_over(client: Client, key: str, follows: str, *, by_run: str, task
             return await _successor(client, run_id) or by_run
         return by_run
 
-    before, log = await _go_to_the_last(client, key, follows, by_run=by_run, successor_of=claim)
-    return EventLog() if log is None else log.handed_on(before)
+    before = await _last_before(client, key, follows, by_run=by_run, successor_of=claim)
+    ended = await how_it_ended(client, key, before)
+    if ended is None:
+        return TakenOver(gone=True)
+    return TakenOver(log=ended.log.handed_on(before), pending=ended.pending)
 
 
-async def log_before(client: Client, key: str, follows: str, *, by_run: str) -> EventLog:
-    """The log that a run is about to go on with, for whoever can't wait until it has done so; nothing is changed.
+async def before(client: Client, key: str, run: RecordedRun) -> TakenOver:
+    """What a run went on from, or is about to, if it has not taken that over yet.
 
     Args:
         client: of the server where the bus runs.
         key: the correlation key.
-        follows: a run that had closed before.
-        by_run: the run that goes on.
+        run: of the bus.
     """
-    _, log = await _go_to_the_last(
-        client, key, follows, by_run=by_run, successor_of=lambda run_id: _successor(client, run_id)
+    if run.taken_over is not None and not run.taken_over.gone:
+        return run.taken_over
+    if run.start.follows is None or run.taken_over is not None:
+        return TakenOver(log=run.start.log)
+    last = await _last_before(
+        client, key, run.start.follows, by_run=run.run_id, successor_of=lambda run_id: _successor(client, run_id)
     )
-    return log or EventLog()
+    return await how_it_ended(client, key, last) or TakenOver(log=run.start.log)
 
 
-async def result_of(client: Client, key: str, run_id: str) -> EventLog | None:
-    """The log that a closed run returned; None where it was broken off, or is gone.
+async def how_it_ended(client: Client, key: str, run_id: str) -> TakenOver | None:
+    """The log of a closed run, and what was left to be delivered if it was broken off; None where it is gone.
 
     Args:
         client: of the server where the bus runs.
@@ -90,38 +103,37 @@ async def result_of(client: Client, key: str, run_id: str) -> EventLog | None:
     run = client.get_workflow_handle(bus_id(key), run_id=run_id, result_type=EventLog)
     try:
         log: EventLog = await run.result(follow_runs=False)
-    except WorkflowFailureError:  # a terminated run takes its log with it; effects still happen once
-        return None
+    except WorkflowFailureError:
+        broken_off = await recorded(client, key, run_id)
+        return None if broken_off is None else broken_off.went_on_from(await before(client, key, broken_off))
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
-    return log
+    return TakenOver(log=log)
 
 
-async def _go_to_the_last(
+async def _last_before(
     client: Client, key: str, follows: str, *, by_run: str, successor_of: Callable[[str], Awaitable[str | None]]
-) -> tuple[str, EventLog | None]:
-    """The last closed run before `by_run`, and the latest log on the way there, as a run that was broken off has none.
+) -> str:
+    """The last closed run before `by_run`.
 
     Args:
         client: of the server where the bus runs.
         key: the correlation key.
         follows: where to begin.
-        by_run: the run that is open.
+        by_run: the run that is open, or that was broken off.
         successor_of: answers who followed a run; may write that down.
     """
-    run_id, log = follows, None
+    run_id = follows
     while True:
         run = await _described(client, key, run_id)
         if run is not None and run.status is WorkflowExecutionStatus.RUNNING:
             raise OrderlabError(f"run {run_id} of {run.id} is open, so {by_run} can't be")
-        if run is not None and run.status is WorkflowExecutionStatus.COMPLETED:
-            log = await result_of(client, key, run_id) or log
         became = None if run is None else await _became(client, run, by_run)
         following = await (_successor(client, run_id) if became else successor_of(run_id)) or became
         if following in {None, by_run}:
-            return run_id, log
+            return run_id
         run_id = str(following)
 
 

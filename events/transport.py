@@ -6,13 +6,13 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from events.bus import BUS, PUBLISH, WORKFLOW_TASK_TIMEOUT, BusStart, bus_id
+from events.bus import BUS, PUBLISH, SUMMARY, WORKFLOW_TASK_TIMEOUT, BusStart, bus_id
 from events.catalogue import CATALOGUE
 from events.envelope import Event
 from events.log import EventLog
 from events.readable import prove_readable
-from events.reading import log_of
 from events.subscriptions import RoutedEvent, SubscriptionRegistry
+from events.succession import how_it_ended
 from runtime.search import attributes_of
 
 
@@ -61,14 +61,21 @@ class EventPublisher:
                 about_an_order=event.type in CATALOGUE,
             )
         except WorkflowAlreadyStartedError as closed:
-            log = await log_of(self._client, event.correlation_key, closed.run_id)
-            if log is not None and log.holds(event):
+            run = self._client.get_workflow_handle(bus_id(event.correlation_key), run_id=closed.run_id)
+            before = await run.describe()
+            ended = await how_it_ended(self._client, event.correlation_key, before.run_id)
+            log = ended.log if ended else EventLog()
+            if log.holds(event):
                 return Publication(recipients, known=True)
-            before = await self._client.get_workflow_handle(bus_id(event.correlation_key)).describe()
-            types = {event.type, *(entry.type for entry in (log or EventLog()).entries)}
+            types = {event.type, *(entry.type for entry in log.entries)}
             await self._signal_with_start(
                 routed,
-                BusStart(follows=closed.run_id, known_by_source=True, summary=await before.static_summary() or summary),
+                BusStart(
+                    log=log.handed_on(before.run_id),
+                    follows=before.run_id,
+                    known_by_source=True,
+                    summary=await before.memo_value(SUMMARY, None) or await before.static_summary() or summary,
+                ),
                 WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 about_an_order=not CATALOGUE.keys().isdisjoint(types),
             )

@@ -13,7 +13,7 @@ from events.bus import WORKFLOW_TASK_TIMEOUT
 from events.edge import order_placed
 from events.envelope import Event
 from events.log import OrderState
-from events.reading import facts_of
+from events.reading import facts_of, recorded_log_of, with_earlier_pages
 from events.transport import EventPublisher
 from faults.dice import ChangeOfMind, Dice
 from lab.cancelling import Canceller
@@ -164,16 +164,21 @@ class Placer:
         Raises:
             InputError: another one is, with the same source and id; or the log is another lab's.
         """
-        if await latest_run(self._client, self._lab, "choreography", event.correlation_key) is None:
+        key = event.correlation_key
+        if await latest_run(self._client, self._lab, "choreography", key) is None:
             return False
-        facts = await facts_of(self._client, event.correlation_key)
-        entry = next((one for one in facts if one.identity == event.identity), None)
+        log = await recorded_log_of(self._client, key)
+        if log is None or not log.holds(event):
+            return False
+        if log.entry_of(event) is None:  # it has left the latest page
+            log = await with_earlier_pages(self._client, key, log)
+        entry = log.entry_of(event)
         if entry is not None and (entry.type, entry.digest) != (event.type, event.digest):
             raise InputError(
                 f"{event.source} has published another event under the id {event.id!r} before, {entry.type} with other "
                 "data; nothing was changed: give the new event an id of its own"
             )
-        return entry is not None
+        return True
 
     async def _is_known(self, event: Event, style: Style) -> bool:
         """Whether this order was placed already in this style, by this lab and with the same content.

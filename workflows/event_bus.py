@@ -5,6 +5,7 @@ import contextlib
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,20 +14,25 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from events.bus import BUS, ROUTE, TAKE_OVER, BusStart, FollowedRun, bus_id
-    from events.catalogue import OrderFailed
+    from events.bus import BUS, ROUTE, SUMMARY, TAKE_OVER, BusStart, FollowedRun, TakenOver, bus_id
+    from events.catalogue import CATALOGUE, OrderFailed
     from events.envelope import Event
     from events.log import DeliveryRecord, DeliveryState, EventLog, LogEntry, fingerprint
     from events.parked import ParkedDelivery, excerpt, memo_of
     from events.readable import why_unreadable
     from events.subscriptions import Reaction, Recipient, RoutedEvent
     from runtime.attempts import AttemptPolicy
-    from runtime.search import PARKED
+    from runtime.search import ORDER_ID, ORDER_STYLE, PARKED
     from workflows.failures import attempts_of, is_superseded, reason_of, was_cancelled
     from workflows.uninterrupted import uninterrupted
 
 _OWN_WORK = AttemptPolicy(window_s=365 * 24 * 3600)
 """What the bus asks its own workers needs nothing that could be away for long; giving it up would strand an order."""
+
+_TAKING_OVER = _OWN_WORK.model_copy(update={"attempt_s": 3600})
+"""There may be hundreds of runs on the way to the last one; that its worker was killed is told by the heartbeat."""
+
+_HEARTBEAT = timedelta(seconds=5)
 
 _LARGEST_START_BYTES = 1_500_000
 """A run that starts with more than 2 MiB is refused by the server; this leaves room for the settled part of the log."""
@@ -118,10 +124,10 @@ class EventBus:
             for subscriber in self._waiting_lanes():
                 self._busy[subscriber] = asyncio.create_task(self._serve(subscriber))
         if self._lanes or self._parked:
-            # Nothing that a run sets up for itself may be lost: by itself the next one has the memo of the first.
+            # Nothing that a run sets up for itself may be lost: left alone, the next one has the memo of the first.
             workflow.continue_as_new(
                 self._start_of_next_run(),
-                memo=workflow.memo(),
+                memo={**workflow.memo(), SUMMARY: start.summary},
                 search_attributes=workflow.info().typed_search_attributes,
             )
         return self._log.shortened()
@@ -147,14 +153,20 @@ class EventBus:
 
     @workflow.query
     def log(self) -> EventLog:
-        """The log as it stands."""
-        return self._log
+        """The log as it stands, shortened as it will be when it is returned."""
+        return self._log.shortened()
 
     async def _take_over(self, follows: str) -> None:
-        """Go on with the log of the run just before."""
+        """Go on from where the run just before ended."""
         followed = FollowedRun(correlation_key=workflow.info().workflow_id.removeprefix(bus_id("")), run_id=follows)
-        self._log = await workflow.execute_activity(TAKE_OVER, followed, result_type=EventLog, **_OWN_WORK.options())
-        self._known = self._known_to(self._log)
+        taken = await workflow.execute_activity(
+            TAKE_OVER, followed, result_type=TakenOver, heartbeat_timeout=_HEARTBEAT, **_TAKING_OVER.options()
+        )
+        if not taken.gone:
+            self._log = taken.log
+            self._known = self._known_to(self._log)
+            for routed in taken.pending:
+                self._resume(routed)
         self._has_log = True
         for routed in self._early:
             self._append(routed)
@@ -263,11 +275,23 @@ class EventBus:
         if known_as in self._known:
             return
         self._known.add(known_as)
+        if self._start.known_by_source:
+            self._be_found_by(routed.event)
         entry = LogEntry.of(routed.event, routed.recipients)
         self._log.entries.append(entry)
         for recipient, record in zip(routed.recipients, entry.deliveries, strict=True):
             delivery = Delivery(event=routed.event, recipient=recipient, record=record)
             self._lanes.setdefault(recipient.subscriber, deque()).append(delivery)
+
+    def _be_found_by(self, event: Event) -> None:
+        """Whoever opened the run may not have known that it is about an order."""
+        if event.type in CATALOGUE and workflow.info().typed_search_attributes.get(ORDER_ID) is None:
+            workflow.upsert_search_attributes(
+                [
+                    ORDER_ID.value_set(event.correlation_key),
+                    ORDER_STYLE.value_set("choreography"),
+                ]
+            )
 
     def _undelivered(self) -> list[Delivery]:
         """The parked and the waiting deliveries."""
@@ -275,9 +299,9 @@ class EventBus:
 
     def _unfinished_bytes(self) -> int:
         """What the next run can't be spared: events that are waiting or parked, each once, and their entries."""
-        events = {delivery.event.identity: delivery.event for delivery in self._undelivered()}
+        routed = self._routed(self._undelivered())
         entries = [entry for entry in self._log.entries if not entry.is_settled]
-        return sum(len(one.model_dump_json()) for one in (*events.values(), *entries))
+        return sum(len(one.model_dump_json().encode()) for one in (*routed, *entries))
 
     def _start_of_next_run(self) -> BusStart:
         """What the next run takes over."""
@@ -312,9 +336,10 @@ class EventBus:
                 self._lanes.setdefault(recipient.subscriber, deque()).append(delivery)
 
     def _parked_under(self, delivery_id: str) -> Delivery | None:
-        parked = list(self._parked.values())
-        by_id = (delivery for delivery in parked if delivery.id == delivery_id)
-        return next(by_id, None) or next((delivery for delivery in parked if delivery.former_id == delivery_id), None)
+        names = (f"{entry.name}>{record.handler}" for entry in self._log.entries for record in entry.deliveries)
+        if delivery_id in names:
+            return next((delivery for delivery in self._parked.values() if delivery.id == delivery_id), None)
+        return next((delivery for delivery in self._parked.values() if delivery.former_id == delivery_id), None)
 
     def _parked_subscribers(self) -> list[str]:
         return sorted({delivery.recipient.subscriber for delivery in self._parked.values()})

@@ -11,7 +11,7 @@ from lab.audit.databases import Books, read_books
 from lab.audit.endings import ending_violations
 from lab.audit.figures import book_violations
 from lab.audit.history import Run
-from lab.audit.logs import lost_events
+from lab.audit.logs import broken_off, lost_events
 from lab.audit.mails import Mailbox, read_mails
 from lab.audit.namesakes import namesake_violations, services_of_another
 from lab.audit.once import effect_violations
@@ -139,6 +139,8 @@ def _judge(evidence: _Evidence, wanted: frozenset[str] | None, *, parity: bool) 
             yield from _violations(key, 4, sequence_violations(order.runs))
     for key, runs in evidence.buses.items():
         yield from _violations(key, 5, lost_events(runs))
+        if key not in orders:  # an order's is told with its end
+            yield from _violations(key, 5, broken_off(runs))
     if parity:
         for order_id in {key.order_id for key in orders}:
             saga, choreography = (orders.get(Key(style, order_id)) for style in STYLES)

@@ -142,7 +142,7 @@ class Run:
     """How it closed, in one word or two; None while it is open."""
     result: Json
     taken_over: Json
-    """The log of the run before, where a bus has asked for it."""
+    """How the run before ended, where a bus has asked for it."""
     asked: bool
     """A customer has asked for the order to be cancelled, and was not turned away."""
     answers: tuple[bool, ...]
@@ -165,8 +165,15 @@ class Run:
     @property
     def inherited_log(self) -> Json:
         """The log that a bus goes on with, as it is written down: what it was started with, or has taken over since."""
-        start = self.start if isinstance(self.start, dict) else {}
-        return start.get("log", {}) if self.taken_over is None else self.taken_over
+        if self.taken_over is not None and not self.taken_over["gone"]:
+            return self.taken_over["log"]
+        return self.start.get("log", {}) if isinstance(self.start, dict) else {}
+
+    @property
+    def is_taking_over(self) -> bool:
+        """Whether it is a bus that has yet to learn how the run before ended."""
+        follows = self.start.get("follows") if isinstance(self.start, dict) else None
+        return follows is not None and self.taken_over is None
 
     @property
     def own_facts(self) -> tuple[Fact, ...]:

@@ -16,24 +16,29 @@ _REMEMBERED = 1_000
 def lost_events(runs: Sequence[Run]) -> Iterator[str]:
     """Events that were put on a bus and that its latest run does not know of.
 
-    What a person has broken off goes with its run.
-
     Args:
         runs: all runs of one bus, oldest first.
     """
     last = runs[-1]
-    if last.closed is None:
-        log, known = last.inherited_log, {fact.identity for fact in last.shown}
-    elif isinstance(last.result, dict):
-        log, known = last.result, {fact.identity for fact in last.shown}
-    else:
-        return  # it was broken off, which is told elsewhere
+    if last.is_taking_over or (last.closed is not None and not isinstance(last.result, dict)):
+        return  # how it stands is not known yet, or it was broken off, which is told elsewhere
+    log = last.inherited_log if last.closed is None else last.result
+    known = {fact.identity for fact in last.shown}
     fingerprints = set(_fingerprints(log))
-    kept = [run for run in runs if run.closed not in BROKEN_OFF]
-    accepted = list(dict.fromkeys(fact.identity for run in kept for fact in run.own_facts))
+    accepted = list(dict.fromkeys(fact.identity for run in runs for fact in run.own_facts))
     for identity in accepted[-_REMEMBERED:]:
         if identity not in known and _fingerprint(identity) not in fingerprints:
             yield f"{identity} was accepted, but is lost from the log"
+
+
+def broken_off(runs: Sequence[Run]) -> Iterator[str]:
+    """Whether a bus that carries no order was broken off: whose events are not delivered until the next one comes.
+
+    Args:
+        runs: all runs of one bus, oldest first.
+    """
+    if runs[-1].closed in BROKEN_OFF:
+        yield f"its bus was {runs[-1].closed}"
 
 
 def untold_effects(order: PlacedOrder, books: Books) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lab.audit.history import Ended, Handed, Identity, Logged, Outcome, Run
+from lab.audit.orders import BROKEN_OFF
 from lab.audit.scenario import service_of_activity
 
 
@@ -95,6 +96,10 @@ class _Lanes:
             self._waiting[subscriber].insert(0, delivery)
 
     def close(self, run: Run) -> None:
+        if run.closed in BROKEN_OFF:  # the next run does once more what was under way
+            for subscriber, delivery in self._busy.items():
+                self._waiting[subscriber].insert(0, delivery)
+            self._busy.clear()
         if run.closed in {"completed", "continued as new"}:
             for subscriber, delivery in self._busy.items():
                 self._found.append(f"the bus closed while {subscriber} was at {delivery}")

@@ -267,7 +267,9 @@ async def test_an_event_after_the_run_has_closed_goes_on_with_the_same_log(clien
         assert bus.notes.of("first") == ["later-0", "later-1"]
 
 
-async def test_after_a_run_was_terminated_in_the_ui_events_are_taken_again(client: Client) -> None:
+async def test_after_a_run_was_terminated_in_the_ui_the_next_event_goes_on_with_what_it_had_accepted(
+    client: Client,
+) -> None:
     async with bus_with(client, "terminated", "slow") as bus:
         await bus.publisher.publish(bus.event(0))
         await bus.run.terminate()
@@ -275,7 +277,8 @@ async def test_after_a_run_was_terminated_in_the_ui_events_are_taken_again(clien
         await bus.publisher.publish(bus.event(1))
         log = await bus.run.result()
 
-    assert [entry.id for entry in log.entries] == ["terminated-1"]
+    assert [entry.id for entry in log.entries] == ["terminated-0", "terminated-1"]
+    assert bus.notes.of("slow")[-2:] == ["terminated-0", "terminated-1"]
 
 
 async def test_a_subscriber_that_is_away_holds_up_no_new_run(impatient_client: Client) -> None:

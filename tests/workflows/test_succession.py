@@ -1,6 +1,7 @@
 """A run of the bus goes on where the one before ended, whatever was done to that or held the publisher up."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -8,9 +9,10 @@ from datetime import UTC, datetime
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, ResetWorkflowExecutionRequest
 from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
+from temporalio.service import RPCError
 
 from events.bus import REDRIVE, bus_id
 from events.edge import cancel_requested
@@ -18,6 +20,7 @@ from events.envelope import Event
 from events.log import PAGE, DeliveryState, EventLog, OrderState
 from events.reading import log_of, whole_log_of
 from events.transport import EventPublisher
+from hosting.workers import hosting
 from lab.audit import audit
 from lab.dead_letters import Outcome, chosen, parked, redrive
 from lab.placing import Placer
@@ -77,6 +80,38 @@ async def publishing_late(bus: Bus, event: Event) -> AsyncIterator[None]:
     yield
     gate.open.set()
     await publishing
+
+
+def ticket(order: Order, number: int) -> Event:
+    """An event about an order, that no service of ours hears of."""
+    return Event(
+        id=f"ticket-{number}",
+        source="/support-desk",
+        type="ticket.created",
+        subject=order.order_id,
+        time=datetime.now(UTC),
+    )
+
+
+async def closed_log(client: Client, key: str) -> EventLog:
+    """The log of a key, once its latest run has closed."""
+    await asyncio.wait_for(client.get_workflow_handle(bus_id(key)).result(), 30)
+    log = await whole_log_of(client, key)
+    assert log is not None
+    return log
+
+
+async def delete(client: Client, workflow_id: str, run_id: str) -> None:
+    """Delete a closed run, and wait until the server has done so."""
+    await client.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(
+            namespace=client.namespace, workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id)
+        )
+    )
+    with contextlib.suppress(RPCError):  # which is then: not found
+        while True:
+            await client.get_workflow_handle(workflow_id, run_id=run_id).describe()
+            await asyncio.sleep(0.05)
 
 
 async def closed(bus: Bus) -> EventLog:
@@ -156,19 +191,101 @@ async def test_a_log_outlives_the_reset_of_the_run_that_kept_it(client: Client) 
         assert await ids(bus) == [bus.event(number).id for number in range(4)]
 
 
-async def test_after_a_run_was_terminated_the_log_goes_on_with_what_the_runs_before_it_had(client: Client) -> None:
-    async with bus_with(client, "broken-off", "first", "slow") as bus:
+@pytest.mark.parametrize("late", [True, False])
+async def test_after_a_run_was_terminated_the_next_one_goes_on_with_all_that_it_had_accepted(
+    client: Client, *, late: bool
+) -> None:
+    async with bus_with(client, f"broken-off-{late}", "first", "slow", "odd") as bus:
+        # given a log, and a run that follows with a delivery under way, another one waiting, and one parked
         bus.notes.hold.set()
         await bus.publisher.publish(bus.event(0))
         await closed(bus)
         bus.notes.hold.clear()
-        async with publishing_late(bus, bus.event(2)):
-            await bus.publisher.publish(bus.event(1))
-            await until(lambda: bus.notes.of("first") == [bus.event(0).id, bus.event(1).id])
+        following = publishing_late(bus, bus.event(6)) if late else contextlib.nullcontext()
+        async with following:
+            for number in (1, 2, 4):
+                await bus.publisher.publish(bus.event(number))
+            await until(lambda: len(bus.notes.of("odd")) == 3)
             await bus.run.terminate()
             bus.notes.hold.set()
+        if not late:
+            await bus.publisher.publish(bus.event(6))
 
-        assert await ids(bus) == [bus.event(0).id, bus.event(2).id]
+        # then nothing of it is lost, what was handled is not handled again, and the rest is delivered in sequence
+        expected = [bus.event(number).id for number in (0, 1, 2, 4, 6)]
+        assert await ids(bus) == expected
+        assert bus.notes.of("first") == expected
+        assert list(dict.fromkeys(bus.notes.of("slow"))) == expected
+        assert sorted(set(bus.notes.of("odd"))) == expected
+        known = [(await bus.publisher.publish(bus.event(number))).known for number in (0, 1, 2, 4, 6)]
+        assert all(known)
+
+
+async def test_an_order_that_was_cancelled_stays_so_when_a_run_is_terminated_that_had_not_even_begun(
+    labs: Labs, order: Order
+) -> None:
+    async with labs() as lab:
+        await lab.run(order, "choreography")
+        await lab.placer.canceller.cancel(order.order_id, "choreography")
+        await lab.client.get_workflow_handle(bus_id(order.order_id)).result()
+    # given the bus's worker is away, a ticket opens a run, and a person terminates it
+    await lab.placer.publish(ticket(order, 1))
+    await lab.client.get_workflow_handle(bus_id(order.order_id)).terminate()
+    with pytest.raises(InputError, match="other content"):
+        await lab.placer.place_once(order.model_copy(update={"country": "Norway"}), ("choreography",))
+    async with hosting(lab.client, ["bus"], lab.settings, lab.name):
+        await lab.placer.publish(ticket(order, 2))
+        log = await closed_log(lab.client, order.order_id)
+        status = await status_of(lab.client, "choreography", order.order_id)
+
+    assert status is not None
+    assert status.state is OrderState.CANCELLED
+    assert [entry.id for entry in log.entries][-2:] == ["ticket-1", "ticket-2"]
+
+
+async def test_a_log_outlives_the_deletion_of_the_run_that_returned_it_while_the_bus_is_away(
+    labs: Labs, order: Order
+) -> None:
+    async with labs() as lab:
+        await lab.run(order, "choreography")
+        await lab.placer.canceller.cancel(order.order_id, "choreography")
+        closed_run = lab.client.get_workflow_handle(bus_id(order.order_id))
+        await closed_run.result()
+        run_id = (await closed_run.describe()).run_id
+    # given the bus's worker is away for longer than the server keeps closed runs
+    await lab.placer.publish(ticket(order, 1))
+    await delete(lab.client, bus_id(order.order_id), run_id)
+    async with hosting(lab.client, ["bus"], lab.settings, lab.name):
+        log = await closed_log(lab.client, order.order_id)
+        status = await status_of(lab.client, "choreography", order.order_id)
+
+    assert status is not None
+    assert status.state is OrderState.CANCELLED
+    assert log.entries[-1].id == "ticket-1"
+
+
+async def test_a_run_that_is_cancelled_while_it_takes_the_log_over_goes_on(labs: Labs, order: Order) -> None:
+    async with labs() as lab:
+        await lab.run(order, "choreography")
+    await lab.placer.publish(ticket(order, 1))
+    await lab.client.get_workflow_handle(bus_id(order.order_id)).cancel()
+    async with hosting(lab.client, ["bus"], lab.settings, lab.name):
+        log = await closed_log(lab.client, order.order_id)
+
+    assert log.entries[-1].id == "ticket-1"
+    assert log.entries[0].type == "order.placed"
+
+
+async def test_a_log_is_taken_over_past_more_runs_than_one_attempt_has_time_for(client: Client) -> None:
+    async with bus_with(client, "far") as bus:
+        await bus.publisher.publish(bus.event(0))
+        await closed(bus)
+        async with publishing_late(bus, bus.event(99)):
+            for number in range(1, 13):
+                await bus.publisher.publish(bus.event(number))
+                await closed(bus)
+
+        assert await ids(bus) == [bus.event(number).id for number in (*range(13), 99)]
 
 
 async def test_while_a_new_run_takes_the_log_over_it_is_known_to_whom_an_order_id_belongs(
@@ -192,22 +309,15 @@ async def test_an_order_cancelled_in_the_middle_of_ten_tickets_is_cancelled_in_i
 ) -> None:
     await lab.run(order, "choreography")
 
-    async def ticket(number: int) -> None:
+    async def publish(number: int) -> None:
         await asyncio.sleep(number * 0.02)
-        event = Event(
-            id=f"ticket-{number}",
-            source="/support-desk",
-            type="ticket.created",
-            subject=order.order_id,
-            time=datetime.now(UTC),
-        )
-        await lab.placer.publish(event)
+        await lab.placer.publish(ticket(order, number))
 
     async def cancel() -> bool:
         await asyncio.sleep(0.09)
         return (await Placer(lab.client, lab.name).canceller.cancel(order.order_id, "choreography")).accepted
 
-    accepted, *_ = await asyncio.gather(cancel(), *(ticket(number) for number in range(10)))
+    accepted, *_ = await asyncio.gather(cancel(), *(publish(number) for number in range(10)))
     await end_of(lab.client, await lab.placer.place(order, "choreography"))
     status = await status_of(lab.client, "choreography", order.order_id)
     log = await whole_log_of(lab.client, order.order_id)
@@ -262,15 +372,7 @@ async def test_an_order_stays_cancelled_however_many_events_about_it_follow(lab:
     await lab.run(order, "choreography")
     await lab.placer.canceller.cancel(order.order_id, "choreography")
     for number in range(2 * PAGE + 3):
-        await lab.placer.publish(
-            Event(
-                id=f"ticket-{number}",
-                source="/support-desk",
-                type="ticket.created",
-                subject=order.order_id,
-                time=datetime.now(UTC),
-            )
-        )
+        await lab.placer.publish(ticket(order, number))
         await lab.client.get_workflow_handle(bus_id(order.order_id)).result()
     status = await status_of(lab.client, "choreography", order.order_id)
     answer = await lab.placer.canceller.cancel(order.order_id, "choreography")
