@@ -182,8 +182,8 @@ class Ledger:
         with self.engine.connect() as db, db.begin() as transaction:
             if content is not None and not self._stands_for(db, key, content):
                 raise OrderIdTakenError(
-                    f"order id {key.order_id} belongs to an order with other content; "
-                    f"{key.service} did nothing for this one: give it an id of its own"
+                    f"order id {key.order_id} belongs to an order with other content, which {key.service} knows: "
+                    "give this one an id of its own"
                 )
             if not self._claim(db, key, DONE):
                 if undoing is not None and self._state(db, undoing) == DONE:

@@ -16,9 +16,12 @@ def is_superseded(error: ActivityError) -> bool:
     return isinstance(error.cause, ApplicationError) and error.cause.type == SupersededError.__name__
 
 
-def is_refused(error: ActivityError) -> bool:
-    """Whether the work was refused because the order id belongs to an order with other content."""
-    return isinstance(error.cause, ApplicationError) and error.cause.type == OrderIdTakenError.__name__
+def refusal_of(error: ActivityError) -> str | None:
+    """Why the work was refused, where that is because the order id belongs to an order with other content."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type == OrderIdTakenError.__name__:
+        return cause.message
+    return None
 
 
 def was_cancelled(error: ActivityError) -> bool:

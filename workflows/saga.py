@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from runtime.search import PARKED
     from services.service import Cancellation, Step
     from services.shipping import DECIDE_CANCELLATION
-    from workflows.failures import attempts_of, is_refused, is_superseded, reason_of, was_cancelled
+    from workflows.failures import attempts_of, is_superseded, reason_of, refusal_of, was_cancelled
     from workflows.outcome import GivenUp, SagaOutcome
     from workflows.uninterrupted import uninterrupted
 
@@ -226,8 +226,8 @@ class Saga:
             if is_superseded(error):
                 await self._accept_that_it_is_too_late(step, forward=forward)
                 return
-            if is_refused(error):
-                raise StepFailedError(reason_of(error)) from error
+            if (refusal := refusal_of(error)) is not None:
+                raise StepFailedError(refusal) from error
             if forward and step.service.critical:
                 raise StepFailedError(f"{step.service.name} gave up: {reason_of(error)}") from error
             self._park(step, work, error)
