@@ -7,15 +7,16 @@ from collections.abc import Iterable
 from itertools import islice
 
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import to_json
 
 MEMO = "parked"
 """Key of the memo."""
 
 _LONGEST_PAYLOAD = 4_000
 _MOST = 200
-_LARGEST_BYTES = 1_000_000
-"""The server takes 2 MiB of a memo, and terminates a workflow that sets more. 200 entries may come to that, as quotes
-are escaped once more and a character may have four bytes.
+_LARGEST_PAYLOADS_BYTES = 100_000
+"""Of all that is listed: each time that something is parked, the memo is written into the history anew, and the server
+terminates a workflow whose history has 50 MB.
 """
 
 
@@ -33,7 +34,7 @@ class ParkedDelivery(BaseModel):
     attempts: int
     """How often it was tried; 0 where no worker ever took it."""
     payload: str
-    """What it was given, as JSON; no more of it than its first 4,000 characters."""
+    """What it was given, as JSON; no more of it than its first 4,000 characters, and nothing where much is listed."""
 
 
 def excerpt(given: BaseModel) -> str:
@@ -42,12 +43,10 @@ def excerpt(given: BaseModel) -> str:
 
 
 def memo_of(parked: Iterable[ParkedDelivery]) -> dict[str, list[ParkedDelivery] | None]:
-    """What a workflow sets as its memo; no more than 200 entries of it, the oldest first, in a megabyte."""
+    """What a workflow sets as its memo: 200 entries at most, the oldest first; those after 100 kB without payload."""
     listed: list[ParkedDelivery] = []
-    room = _LARGEST_BYTES
+    room = _LARGEST_PAYLOADS_BYTES
     for entry in islice(parked, _MOST):
-        room -= len(entry.model_dump_json().encode())
-        if room < 0:
-            break
-        listed.append(entry)
+        room -= len(to_json(entry.payload))
+        listed.append(entry if room >= 0 else entry.model_copy(update={"payload": ""}))
     return {MEMO: listed or None}

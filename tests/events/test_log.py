@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from events.edge import order_placed
-from events.log import DeliveryRecord, DeliveryState, EventLog, LogEntry, OrderState, order_state
+from events.log import PAGE, DeliveryRecord, DeliveryState, EventLog, LogEntry, OrderState, order_state
 from orders.model import Order
 
 HANDLED, PENDING, PARKED, FAILED, SUPERSEDED = (
@@ -75,3 +75,48 @@ def test_a_log_is_shortened_by_its_oldest_settled_entries_only() -> None:
 def test_events_that_say_the_same_have_the_same_fingerprint(order: Order) -> None:
     assert order_placed(order).digest == order_placed(order).digest
     assert order_placed(order).digest != order_placed(order.model_copy(update={"country": "Norway"})).digest
+
+
+def test_a_log_knows_its_latest_thousand_events_however_often_a_page_of_them_has_left(order: Order) -> None:
+    events = [
+        order_placed(order).model_copy(update={"id": f"t-{number}", "source": "test", "type": "ticket.created"})
+        for number in range(1_500)
+    ]
+    log = EventLog()
+    for number, event in enumerate(events):
+        log = log.handed_on(f"run-{number}")
+        log.entries.append(LogEntry.of(event, ()))
+
+    assert len(log.entries) <= 2 * PAGE + 1
+    assert log.earlier.events + len(log.entries) == 1_500
+    assert all(log.holds(event) for event in events[-1_000:])
+    assert not log.holds(events[0])
+    assert len(log.model_dump_json()) < 40_000
+
+
+@pytest.mark.parametrize("count", [PAGE, PAGE + 1, 2 * PAGE, 2 * PAGE + 1, 2 * PAGE + 2])
+def test_what_an_order_rests_on_never_leaves_its_log(order: Order, count: int) -> None:
+    placed = order_placed(order)
+    decisive = [placed.model_copy(update={"id": kind, "type": kind}) for kind in ("order.placed", "order.cancelled")]
+    tickets = [placed.model_copy(update={"id": f"t-{number}", "type": "ticket.created"}) for number in range(count)]
+    log = EventLog(entries=[LogEntry.of(event, ()) for event in (*decisive, *tickets)])
+
+    handed_on = log.handed_on("run")
+
+    assert [entry.type for entry in handed_on.entries[:2]] == ["order.placed", "order.cancelled"]
+    assert order_state(handed_on) is OrderState.CANCELLED
+    assert all(handed_on.holds(event) for event in (*decisive, *tickets))
+    assert (handed_on.earlier.run_id == "run") is (len(log.entries) > 2 * PAGE)
+
+
+def test_entries_with_long_texts_fit_into_what_a_run_returns(order: Order) -> None:
+    placed = order_placed(order)
+    long = [
+        placed.model_copy(update={"id": f"{number}" + "\u65e5" * 240, "data": {"reason": "\U0001f600" * 500}})
+        for number in range(1_000)
+    ]
+
+    shortened = EventLog(entries=[LogEntry.of(event, ()) for event in long]).shortened()
+
+    assert len(shortened.model_dump_json().encode()) < 500_000
+    assert all(shortened.holds(event) for event in long)

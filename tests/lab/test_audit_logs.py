@@ -10,10 +10,11 @@ from events.envelope import Event
 from events.log import EventLog
 from events.reading import log_of
 from events.subscriptions import RoutedEvent
+from hosting.workers import hosting
 from lab.audit import Violation, audit
 from orders.model import Order
 from services.service import task_queue
-from tests.labs import Lab
+from tests.labs import Lab, Labs
 
 
 def event(event_id: str, key: str, event_type: str = "ticket.created", source: str = "/support-desk") -> Event:
@@ -101,3 +102,25 @@ async def test_an_event_that_was_taken_for_another_source_s_is_found(lab: Lab) -
     await open_run(lab, BusStart(known_by_source=False), event("1", "mistaken"), other)
 
     assert told(await violations(lab, "mistaken"), 5) == "1 of /erp was accepted, but is lost from the log"
+
+
+async def test_a_bus_that_was_broken_off_is_told_until_the_next_event_has_gone_on_from_it(labs: Labs) -> None:
+    async with labs(absent=["bus"]) as lab:
+        await lab.placer.publish(event("first", "terminated"))
+        await lab.client.get_workflow_handle(bus_id("terminated")).terminate()
+        broken_off = await violations(lab, "terminated")
+        async with hosting(lab.client, ["bus"], lab.settings, lab.name):
+            log = await publish(lab, event("second", "terminated"))
+        healed = await violations(lab, "terminated")
+
+    assert told(broken_off, 5) == "its bus was terminated"
+    assert [entry.id for entry in log.entries] == ["first", "second"]
+    assert not healed
+
+
+async def test_a_run_that_has_yet_to_take_the_log_over_has_lost_nothing(labs: Labs) -> None:
+    async with labs() as lab:
+        await publish(lab, event("first", "reopened"))
+    await lab.placer.publish(event("second", "reopened"))
+
+    assert not await violations(lab, "reopened")

@@ -19,15 +19,16 @@ from events.edge import cancel_requested
 from events.envelope import Event
 from events.log import PAGE, DeliveryState, EventLog, OrderState
 from events.reading import log_of, whole_log_of
+from events.succession import take_over
 from events.transport import EventPublisher
 from hosting.workers import hosting
 from lab.audit import audit
 from lab.dead_letters import Outcome, chosen, parked, redrive
 from lab.placing import Placer
 from lab.runs import runs_of
-from lab.status import end_of, status_of
+from lab.status import end_of, recent, status_of
 from orders.model import Order
-from runtime.errors import InputError
+from runtime.errors import InputError, OrderlabError
 from runtime.search import ORDER_ID, PARKED
 from tests.buses import Bus, bus_with
 from tests.labs import Lab, Labs, failing, until, until_listed
@@ -482,3 +483,96 @@ async def test_whoever_publishes_an_event_again_is_told_that_nothing_was_changed
 
     assert not first
     assert again
+
+
+async def test_events_with_one_id_are_told_apart_also_when_their_run_has_continued_as_new(
+    impatient_client: Client,
+) -> None:
+    async with bus_with(impatient_client, "one-id-long", "first", "odd") as bus:
+        # given two events of one id, both parked at one subscriber, and so many others that a new run goes on
+        twins = [bus.event(1).model_copy(update={"source": source}) for source in ("/erp", "/crm")]
+        for event in (*twins, *(bus.event(number) for number in range(2, 80, 2))):
+            await bus.publisher.publish(event)
+        await until(lambda: len(bus.notes.of("odd")) == 39)
+        assert len(await runs_of(impatient_client, bus_id(bus.key))) > 1
+
+        # when they are published again, and each is redriven
+        for event in twins:
+            await bus.publisher.publish(event)
+        bus.notes.hold.set()
+        for event in twins:
+            await bus.run.signal(REDRIVE, f"{event.name}>odd.note")
+        log = await closed(bus)
+
+        # then each was handled once by each subscriber
+        assert [entry.source for entry in log.entries if entry.id == bus.event(1).id] == ["/erp", "/crm"]
+        assert bus.notes.of("first").count(bus.event(1).id) == 2
+        assert bus.notes.of("odd").count(bus.event(1).id) == 2
+
+
+async def test_a_redrive_asked_for_twice_tries_no_other_source_s_event(client: Client) -> None:
+    async with bus_with(client, "twice-redriven", "odd") as bus:
+        own = bus.event(1).model_copy(update={"source": "orderlab/test"})
+        for event in (own, own.model_copy(update={"source": "/erp"})):
+            await bus.publisher.publish(event)
+        await bus.until_parked(2)
+        bus.notes.hold.set()
+        for _ in range(2):
+            await bus.run.signal(REDRIVE, f"{own.id}>odd.note")
+        await until(lambda: bool(bus.notes.of("odd")))
+        log = await bus.until_parked(1)
+
+    parked_events = [entry.source for entry in log.entries if entry.deliveries[0].state is DeliveryState.PARKED]
+    assert parked_events == ["/erp"]
+    assert bus.notes.of("odd") == [own.id]
+
+
+async def test_a_run_after_one_that_continued_as_new_is_named_like_the_first(impatient_client: Client) -> None:
+    async with bus_with(impatient_client, "named", "first") as bus:
+        for number in range(60):
+            await bus.publisher.publish(bus.event(number), summary="what it is all about")
+        await closed(bus)
+        assert len(await runs_of(impatient_client, bus_id(bus.key))) > 1
+        await bus.publisher.publish(bus.event(60))
+        run = await bus.run.describe()
+
+    assert await run.static_summary() == "what it is all about"
+
+
+async def test_an_order_placed_on_a_run_that_a_ticket_had_opened_is_found_like_any_other(
+    labs: Labs, order: Order
+) -> None:
+    async with labs(absent=["bus"]) as lab:
+        await lab.placer.publish(ticket(order, 1))
+        await lab.placer.place(order, "choreography")
+        async with hosting(lab.client, ["bus"], lab.settings, lab.name):
+            await closed_log(lab.client, order.order_id)
+            await until_listed(lab.client, bus_id(order.order_id))
+        found = await recent(lab.client, lab.name, 5)
+
+    assert [(status.order_id, status.state) for status in found] == [(order.order_id, OrderState.COMPLETED)]
+
+
+async def test_another_event_under_a_known_id_is_refused_also_when_the_first_has_left_the_latest_page(
+    lab: Lab, order: Order
+) -> None:
+    for number in range(2 * PAGE + 3):
+        await lab.placer.publish(ticket(order, number))
+        await closed_log(lab.client, order.order_id)
+    log = await log_of(lab.client, order.order_id)
+
+    with pytest.raises(InputError, match="another event under the id 'ticket-0'"):
+        await lab.placer.publish(ticket(order, 0).model_copy(update={"data": "other"}))
+    _, known = await lab.placer.publish(ticket(order, 0))
+
+    assert log is not None
+    assert log.entry_of(ticket(order, 0)) is None
+    assert known
+
+
+async def test_nobody_takes_a_log_over_while_another_run_is_open(client: Client) -> None:
+    async with bus_with(client, "still-open", "slow") as bus:
+        await bus.publisher.publish(bus.event(0))
+        run = await bus.run.describe()
+        with pytest.raises(OrderlabError, match="is open"):
+            await take_over(client, bus.key, run.run_id, by_run="another", task_queue=bus.key, at=lambda _run_id: None)
