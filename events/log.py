@@ -145,7 +145,7 @@ class EventLog(BaseModel):
         """Never larger than what a payload can be: without the oldest entries that nothing rests on."""
         spare = len(self.entries) - LONGEST
         if len(self.entries) > PAGE:
-            sizes = [len(entry.model_dump_json().encode()) for entry in self.entries]
+            sizes = [size_bytes(entry) for entry in self.entries]
             excess_bytes = sum(sizes) - LARGEST_BYTES
             large = 0
             while excess_bytes > 0 and large < len(sizes):
@@ -192,6 +192,11 @@ class EventLog(BaseModel):
     def deliveries(self, state: DeliveryState) -> list[DeliveryRecord]:
         """All deliveries that stand so."""
         return [d for entry in self.entries for d in entry.deliveries if d.state is state]
+
+
+def size_bytes(part: BaseModel) -> int:
+    """How large it is in a payload."""
+    return len(part.model_dump_json().encode())
 
 
 def fingerprint(source: str, event_id: str) -> bytes:

@@ -4,11 +4,10 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError
@@ -17,12 +16,12 @@ with workflow.unsafe.imports_passed_through():
     from events.bus import BUS, ROUTE, SUMMARY, TAKE_OVER, BusStart, FollowedRun, TakenOver, bus_id
     from events.catalogue import CATALOGUE, OrderFailed
     from events.envelope import Event
-    from events.log import DeliveryRecord, DeliveryState, EventLog, LogEntry, fingerprint
-    from events.parked import ParkedDelivery, excerpt, memo_of
-    from events.readable import why_unreadable
-    from events.subscriptions import Reaction, Recipient, RoutedEvent
+    from events.log import DeliveryState, EventLog, LogEntry, fingerprint, size_bytes
+    from events.parked import memo_of
+    from events.subscriptions import RoutedEvent
     from runtime.attempts import AttemptPolicy
     from runtime.search import ORDER_ID, ORDER_STYLE, PARKED
+    from workflows.delivery import Delivery, NoReactionError, reaction_in
     from workflows.failures import attempts_of, is_superseded, reason_of, was_cancelled
     from workflows.uninterrupted import uninterrupted
 
@@ -36,48 +35,6 @@ _HEARTBEAT = timedelta(seconds=5)
 
 _LARGEST_START_BYTES = 1_500_000
 """A run that starts with more than 2 MiB is refused by the server; this leaves room for the settled part of the log."""
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One event for one subscriber."""
-
-    event: Event
-    recipient: Recipient
-    record: DeliveryRecord
-    """How it stands; the same object as in the log."""
-    redriven: bool = False
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """Tells the delivery from all others of its correlation key."""
-        return (*self.event.identity, self.recipient.handler)
-
-    @property
-    def id(self) -> str:
-        """Names the delivery in the dead-letter queue."""
-        return f"{self.event.name}>{self.recipient.handler}"
-
-    @property
-    def former_id(self) -> str:
-        """What it was called when an event was known by its id alone; redrives in older histories ask for it so."""
-        return f"{self.event.id}>{self.recipient.handler}"
-
-    @property
-    def parked_entry(self) -> ParkedDelivery:
-        """How it stands in the dead-letter queue."""
-        return ParkedDelivery(
-            id=self.id,
-            service=self.recipient.subscriber,
-            work=self.recipient.handler,
-            reason=self.record.reason or "",
-            attempts=self.record.attempts or 0,
-            payload=excerpt(self.event),
-        )
-
-
-class NoReactionError(Exception):
-    """A handler, which is a subscriber's, has answered what the bus can't take in; the message says why."""
 
 
 @workflow.defn(name=BUS)
@@ -100,6 +57,8 @@ class EventBus:
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._under_way: dict[str, workflow.ActivityHandle[Any]] = {}
         self._parked: dict[tuple[str, str, str], Delivery] = {}
+        self._sizes_bytes: dict[tuple[str, str], int] = {}
+        """Of each event with its recipients."""
         for routed in start.pending:
             self._resume(routed)
         for routed in start.redriven:
@@ -227,7 +186,7 @@ class EventBus:
             **recipient.attempts.options(),
         )
         try:
-            reaction = _reaction_in(await handle)
+            reaction = reaction_in(await handle)
         except asyncio.CancelledError:
             return False
         except ActivityError as error:
@@ -279,6 +238,7 @@ class EventBus:
             self._be_found_by(routed.event)
         entry = LogEntry.of(routed.event, routed.recipients)
         self._log.entries.append(entry)
+        self._sizes_bytes[routed.event.identity] = size_bytes(routed)
         for recipient, record in zip(routed.recipients, entry.deliveries, strict=True):
             delivery = Delivery(event=routed.event, recipient=recipient, record=record)
             self._lanes.setdefault(recipient.subscriber, deque()).append(delivery)
@@ -299,9 +259,9 @@ class EventBus:
 
     def _unfinished_bytes(self) -> int:
         """What the next run can't be spared: events that are waiting or parked, each once, and their entries."""
-        routed = self._routed(self._undelivered())
+        events = {delivery.event.identity for delivery in self._undelivered()}
         entries = [entry for entry in self._log.entries if not entry.is_settled]
-        return sum(len(one.model_dump_json().encode()) for one in (*routed, *entries))
+        return sum(map(size_bytes, entries)) + sum(self._sizes_bytes[identity] for identity in events)
 
     def _start_of_next_run(self) -> BusStart:
         """What the next run takes over."""
@@ -327,6 +287,7 @@ class EventBus:
     def _resume(self, routed: RoutedEvent, *, redriven: bool = False) -> None:
         """Take over the deliveries of an event from the run before."""
         entry = next(entry for entry in self._log.entries if entry.identity == routed.event.identity)
+        self._sizes_bytes[routed.event.identity] = size_bytes(routed)
         for recipient in routed.recipients:
             record = next(r for r in entry.deliveries if r.handler == recipient.handler)
             delivery = Delivery(event=routed.event, recipient=recipient, record=record, redriven=redriven)
@@ -351,19 +312,3 @@ class EventBus:
             self._listed = parked
             workflow.upsert_search_attributes([PARKED.value_set(parked)])
         workflow.upsert_memo(memo_of(delivery.parked_entry for delivery in self._parked.values()))
-
-
-def _reaction_in(answer: RawValue) -> Reaction:
-    """What a handler has answered.
-
-    Raises:
-        NoReactionError: it is no reaction, or one whose events could not be read back.
-    """
-    try:
-        told = workflow.payload_converter().from_payload(answer.payload)
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise NoReactionError(why_unreadable(error)) from error
-    try:
-        return Reaction.model_validate({} if told is None else told)
-    except ValidationError as error:
-        raise NoReactionError(error.errors(include_url=False)[0]["msg"]) from error
