@@ -46,14 +46,15 @@ async def take_over(  # noqa: PLR0913 - where it is, and who asks
         follows: a run that had closed before.
         by_run: the run that goes on. It must be open.
         task_queue: of the bus's workers.
-        at: is told each run on the way; to go on there is as good as to begin again.
+        at: is told each further run on the way; to go on there is as good as to begin again.
 
     Raises:
         OrderlabError: another run is open, so this one can't be.
     """
 
     async def claim(run_id: str) -> str:
-        at(run_id)
+        if run_id != follows:  # to tell it is an Action
+            at(run_id)
         try:
             await client.start_workflow(
                 SUCCESSION,

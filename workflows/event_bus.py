@@ -15,13 +15,13 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from events.bus import BUS, ROUTE, SUMMARY, TAKE_OVER, BusStart, FollowedRun, TakenOver, bus_id
     from events.catalogue import CATALOGUE, OrderFailed
+    from events.delivery import Delivery, NoReactionError, reaction_in
     from events.envelope import Event
     from events.log import DeliveryState, EventLog, LogEntry, fingerprint, size_bytes
     from events.parked import memo_of
     from events.subscriptions import RoutedEvent
     from runtime.attempts import AttemptPolicy
     from runtime.search import ORDER_ID, ORDER_STYLE, PARKED
-    from workflows.delivery import Delivery, NoReactionError, reaction_in
     from workflows.failures import attempts_of, is_superseded, reason_of, was_cancelled
     from workflows.uninterrupted import uninterrupted
 
@@ -186,7 +186,7 @@ class EventBus:
             **recipient.attempts.options(),
         )
         try:
-            reaction = reaction_in(await handle)
+            reaction = reaction_in(await handle, workflow.payload_converter())
         except asyncio.CancelledError:
             return False
         except ActivityError as error:

@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 
 from pydantic import ValidationError
-from temporalio import workflow
 from temporalio.common import RawValue
+from temporalio.converter import PayloadConverter
 
-with workflow.unsafe.imports_passed_through():
-    from events.envelope import Event
-    from events.log import DeliveryRecord
-    from events.parked import ParkedDelivery, excerpt
-    from events.readable import why_unreadable
-    from events.subscriptions import Reaction, Recipient
+from events.envelope import Event
+from events.log import DeliveryRecord
+from events.parked import ParkedDelivery, excerpt
+from events.readable import why_unreadable
+from events.subscriptions import Reaction, Recipient
 
 
 @dataclass(frozen=True)
@@ -56,14 +55,14 @@ class NoReactionError(Exception):
     """A handler, which is a subscriber's, has answered what the bus can't take in; the message says why."""
 
 
-def reaction_in(answer: RawValue) -> Reaction:
+def reaction_in(answer: RawValue, converter: PayloadConverter) -> Reaction:
     """What a handler has answered.
 
     Raises:
         NoReactionError: it is no reaction, or one whose events could not be read back.
     """
     try:
-        told = workflow.payload_converter().from_payload(answer.payload)
+        told = converter.from_payload(answer.payload)
     except (KeyError, RuntimeError, ValueError) as error:
         raise NoReactionError(why_unreadable(error)) from error
     try:
