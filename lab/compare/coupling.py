@@ -11,8 +11,9 @@ counts in each with those of its definitions which that style needs, so that nei
 
 **What is left out**, of both: base modules that both need and that belong to no service (`services/service.py`,
 `workflows/failures.py`, `workflows/uninterrupted.py`); the packages below, which are common ground (`events/`,
-`orders/`, `runtime/`) or a service's own (`stores/`); the composition root, which builds all services for both; who places an order or asks how it stands, as
-that is one client for both; and what only measures or judges them (`lab/`, `workflows/references.py`).
+`orders/`, `runtime/`) or a service's own (`stores/`); the composition root, which builds all services for both; who
+places an order or asks how it stands, as that is one client for both; and what only measures or judges them (`lab/`,
+`workflows/references.py`).
 
 **What is a dependency**, by one rule in both styles: a definition of the module refers to one of another module, or the
 module hears an event that another tells. The second is coupling just as well: who renames the event breaks the
