@@ -6,10 +6,9 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from events.bus import BUS, PUBLISH, SUMMARY, WORKFLOW_TASK_TIMEOUT, BusStart, bus_id
+from events.bus import BUS, PUBLISH, SUMMARY, WORKFLOW_TASK_TIMEOUT, BusStart, TakenOver, bus_id
 from events.catalogue import CATALOGUE
 from events.envelope import Event
-from events.log import EventLog
 from events.readable import prove_readable
 from events.subscriptions import RoutedEvent, SubscriptionRegistry
 from events.succession import how_it_ended
@@ -53,6 +52,7 @@ class EventPublisher:
         routed = self._registry.route(event)
         recipients = tuple(recipient.subscriber for recipient in routed.recipients)
         summary = summary or f"events about {event.correlation_key}"
+        known = False
         try:
             await self._signal_with_start(
                 routed,
@@ -63,9 +63,10 @@ class EventPublisher:
         except WorkflowAlreadyStartedError as closed:
             run = self._client.get_workflow_handle(bus_id(event.correlation_key), run_id=closed.run_id)
             before = await run.describe()
-            ended = await how_it_ended(self._client, event.correlation_key, before.run_id)
-            log = ended.log if ended else EventLog()
-            if log.holds(event):
+            ended = await how_it_ended(self._client, event.correlation_key, before.run_id) or TakenOver()
+            log = ended.log
+            known = log.holds(event)
+            if known and not ended.pending:  # otherwise it was broken off, and the next run has to go on
                 return Publication(recipients, known=True)
             types = {event.type, *(entry.type for entry in log.entries)}
             await self._signal_with_start(
@@ -79,7 +80,7 @@ class EventPublisher:
                 WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 about_an_order=not CATALOGUE.keys().isdisjoint(types),
             )
-        return Publication(recipients, known=False)
+        return Publication(recipients, known)
 
     async def _signal_with_start(
         self, routed: RoutedEvent, start: BusStart, reuse: WorkflowIDReusePolicy, *, about_an_order: bool

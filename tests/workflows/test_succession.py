@@ -576,3 +576,15 @@ async def test_nobody_takes_a_log_over_while_another_run_is_open(client: Client)
         run = await bus.run.describe()
         with pytest.raises(OrderlabError, match="is open"):
             await take_over(client, bus.key, run.run_id, by_run="another", task_queue=bus.key, at=lambda _run_id: None)
+
+
+async def test_an_event_published_again_gets_a_run_that_was_terminated_to_go_on(client: Client) -> None:
+    async with bus_with(client, "woken", "slow") as bus:
+        await bus.publisher.publish(bus.event(0))
+        await bus.run.terminate()
+        bus.notes.hold.set()
+        again = await bus.publisher.publish(bus.event(0))
+
+        assert again.known
+        assert await ids(bus) == [bus.event(0).id]
+        assert bus.notes.of("slow")[-1] == bus.event(0).id
