@@ -25,15 +25,19 @@ MATTERS_POINTS = f"{MATTERS_SHARE * 100:g} percentage points"
 RULED_OUT = 2
 """There is no clear difference where one of more than so many times what matters is ruled out."""
 
-RULE = (
-    "Better: the 95 % interval of the difference leaves out that both are equal, and the difference is one that "
-    "matters. Too small to matter: the whole interval lies within what matters. No clear difference: neither, but the "
-    "interval lies within twice what matters, so that a larger difference is ruled out. Too little data: all else, "
-    f"such as fewer than {ENOUGH_PAIRS} pairs or orders, or nothing measured; more orders make an interval narrower. "
-    f"What matters: {MATTERS} of what it is in the saga, {MATTERS_POINTS} of the effects that an outage delays or "
-    "loses, one of what is counted in the code, which is exact."
-)
-"""For people."""
+RULE: dict[str, str] = {
+    "Better": "the 95 % interval of the difference leaves out that both are equal, and it is one that matters.",
+    "Too small to matter": "the whole interval lies within what matters.",
+    "No clear difference": "the interval lies within twice what matters, so that a larger difference is ruled out.",
+    "Too little data": (
+        f"all else, fewer than {ENOUGH_PAIRS} pairs or orders, or nothing measured; more orders tell more."
+    ),
+    "What matters": (
+        f"{MATTERS} of what it is in the saga, {MATTERS_POINTS} of the effects that an outage delays or loses, one of "
+        "what is counted in the code, which is exact."
+    ),
+}
+"""For people: the first answer that applies; and what they all rest on."""
 
 METHODS = (
     "Intervals of ratios: the bootstrap of the median over pairs. Of cost: Student's t over the differences of the "

@@ -32,6 +32,7 @@ from lab.compare.figures import (
     reaction_ratios,
     reference_report,
     samples_ms,
+    without,
 )
 from lab.compare.measuring import OnOrder, Results, closed_loop, one_at_a_time, open_loop
 from lab.compare.plan import ComparePlan
@@ -139,11 +140,7 @@ class Comparing:
         effects = await asyncio.to_thread(all_effects, self._settings)
         references, third, against = await self._references_and_ratios(results, effects)
         ratios = report.ratios | self._scaling.ratios | against
-        left_out = len(saga ^ choreography)
-        differences = {
-            name: one.model_copy(update={"left_out": one.left_out + left_out})
-            for name, one in report.differences.items()
-        }
+        differences = without(report.differences, len(saga ^ choreography))
         report = report.model_copy(update={"references": references, "ratios": ratios, "differences": differences})
         known = coupling()
         return Comparison(

@@ -43,7 +43,7 @@ def _headline(findings: Sequence[Finding]) -> str:
     sentences: dict[str, str] = {
         **{style: f"The {style} does better in {{}}." for style in STYLES},
         "no clear difference": "No clear difference in {}.",
-        "too small to matter": "A difference too small to matter in {}.",
+        "too small to matter": "No difference that matters in {}.",
         "too little data": "Too little data to tell of {}.",
     }
     told = [sentence.format(_listed(by_answer[key])) for key, sentence in sentences.items() if key in by_answer]

@@ -373,7 +373,7 @@ def test_the_headline_tells_each_answer_of_its_own() -> None:
 
     assert "The saga does better in end-to-end latency" in headline
     assert "No clear difference in reaction of invoicing" in headline
-    assert "A difference too small to matter in reaction of shipping" in headline
+    assert "No difference that matters in reaction of shipping" in headline
     assert "Too little data to tell of reaction of marketing" in headline
 
 
