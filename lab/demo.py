@@ -11,6 +11,7 @@ from lab.audit import audit
 from lab.effects import all_effects, consistent_since_us
 from lab.histories import costs_of
 from lab.measure import Measured, Timing, measure, warm_up
+from lab.paired import difference_of_pairs
 from lab.parity import compare_styles
 from lab.placing import Placer
 from lab.report import Links, Report, ServerReport
@@ -91,18 +92,25 @@ async def report_on(
         measured: those that have.
     """
     ids = {order.order_id for order in orders}
-    ended = {timing.placed.order_id for timing in measured.all}
+    ended = {
+        style: sorted({timing.placed.order_id for timing in measured.all if timing.placed.style == style})
+        for style in STYLES
+    }
     effects = [record for record in await asyncio.to_thread(all_effects, settings) if record.order_id in ids]
     consistent_us = await asyncio.to_thread(consistent_since_us, settings)
     asked = [timing for timing in measured.all if timing.asked is not None]
     costs = {
         style: await costs_of(
             session.client,
-            [workflow_id(style, order) for order in sorted(ended)],
+            [workflow_id(style, order) for order in ended[style]],
             started_again=[workflow_id(style, timing.placed.order_id) for timing in asked],
         )
         for style in STYLES
     }
+    actions = {
+        style: {order: cost.actions for order, cost in zip(ended[style], costs[style], strict=True)} for style in STYLES
+    }
+    difference = difference_of_pairs(actions["choreography"], actions["saga"])
     shown = orders[0].order_id
     return Report(
         scenario=SCENARIO,
@@ -115,6 +123,7 @@ async def report_on(
         ),
         styles={style: style_report(style, measured, effects, costs[style], consistent_us) for style in STYLES},
         ratios=ratios(measured, effects, plan.seed),
+        differences={} if difference is None else {"actions_per_order": difference},
         parity=compare_styles(ids - plan.cancelled_by_the_clock(ids), effects),
         audit=await audit(session.client, settings, session.lab, order_ids=ids),
         links=Links(

@@ -12,25 +12,16 @@ def interval(ratio: Ratio | None, *, dash: str = " to ") -> str:
     """The median and its 95 % interval; the median alone of too few pairs, which have none; nothing of no ratio."""
     if ratio is None:
         return ""
-    if ratio.says == "too few pairs":
+    if not ratio.has_interval:
         return figure(ratio.median)
     return f"{figure(ratio.median)} ({figure(ratio.low)}{dash}{figure(ratio.high)})"
-
-
-def reservation(ratio: Ratio) -> str:
-    """What has to be said beside a ratio, that nothing or no difference can be concluded; nothing where it is clear."""
-    return {
-        "clear": "",
-        "no clear difference": "no clear difference",
-        "too few pairs": f"too few pairs: {ratio.pairs}",
-    }[ratio.says]
-
-
-def with_reservation(ratio: Ratio | None) -> str:
-    """A ratio with all that has to be said of it."""
-    return "" if ratio is None else ", ".join(filter(None, (interval(ratio), reservation(ratio))))
 
 
 def pairs(ratio: Ratio | None) -> str:
     """How many pairs a ratio is of."""
     return "" if ratio is None else f"{ratio.pairs:,}"
+
+
+def too_few(ratio: Ratio) -> str:
+    """What is said of a ratio of so few pairs that it has no interval."""
+    return f"too few pairs: {ratio.pairs:,}"

@@ -3,7 +3,6 @@
 import statistics
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
 
 from pydantic import BaseModel
 
@@ -14,8 +13,6 @@ from orders.model import Style
 
 ENOUGH_PAIRS = 6
 """Of fewer, no interval holds a median with 95 % (1 - 2 / 2^n): nothing is concluded from them, wherever it is told."""
-
-RatioSays = Literal["clear", "no clear difference", "too few pairs"]
 
 
 class Percentiles(BaseModel):
@@ -98,16 +95,21 @@ class Ratio(BaseModel):
     """How many: orders that have the figure on both sides, or rounds for orders per second."""
 
     @property
-    def says(self) -> RatioSays:
-        """What can be concluded: that there is a difference, that none is clear, or that the pairs are too few."""
-        if self.pairs < ENOUGH_PAIRS:
-            return "too few pairs"
-        return "no clear difference" if self.low <= 1 <= self.high else "clear"
+    def has_interval(self) -> bool:
+        """Whether the interval can be trusted: of too few pairs it can't."""
+        return self.pairs >= ENOUGH_PAIRS
 
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval can be trusted, and leaves out that both are equal."""
-        return self.says == "clear"
+
+class PairedDifference(BaseModel):
+    """Choreography - saga: the mean over orders that both styles ran, with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+    pairs: int
+    """How many orders."""
+    left_out: int = 0
+    """Orders that only one style had run."""
 
 
 class ServerReport(BaseModel):
@@ -166,6 +168,8 @@ class Report(BaseModel):
     references: dict[str, ReferenceReport] | None = None
     """`bare_workflow`, `naive_fanout`, and `one_activity`; null where they were not run."""
     ratios: dict[str, Ratio]
+    differences: dict[str, PairedDifference] = {}
+    """Of what is counted per order, such as `actions_per_order`; none in results of earlier versions."""
     parity: Parity
     audit: AuditReport | None = None
     kills: list[Kill] | None = None

@@ -102,7 +102,8 @@ def parity(result: Report) -> RenderableType:
     compared, differences = result.parity.compared, result.parity.differences
     if not differences:
         left = result.orders - compared
-        rest = f" The other {left} were cancelled at a moment of the clock: each style ends in its own." if left else ""
+        others = "The other one was" if left == 1 else f"The other {left} were"
+        rest = f" {others} cancelled at a moment of the clock: each style ends in its own." if left else ""
         told = f"Same business state in both styles: {compared} of {compared} orders, effect by effect.{rest}"
         return Text(told, "green")
     lines = [f"DIFFERENT business state in {len({d.order_id for d in differences})} of {compared} orders:"]
@@ -241,7 +242,7 @@ def ratio_shown(ratio: Ratio | None, *beside: Percentiles | None) -> str:
     """
     if ratio is None:
         return ""
-    if ratio.says == "too few pairs":
-        return ratio_words.with_reservation(ratio)
+    if not ratio.has_interval:
+        return f"{ratio_words.interval(ratio)}, {ratio_words.too_few(ratio)}"
     is_of_all = all(times is None or times.n == ratio.pairs for times in beside)
     return ratio_words.interval(ratio, dash="-") + ("" if is_of_all else f" of {ratio.pairs:,} pairs")

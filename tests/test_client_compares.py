@@ -41,6 +41,7 @@ def test_a_comparison_tells_both_styles_the_references_and_a_verdict_in_every_fo
         assert result.references[name].end_to_end_ms is not None
     assert {"end_to_end_ms", "saga/bare_workflow.end_to_end_ms"} <= result.ratios.keys()
     assert result.load is None
+    assert result.differences["actions_per_order"].pairs == 12
     assert len(result.timelines) == 2
     assert result.verdict.headline in ran.out
     assert result.verdict.headline in (directory / "c.html").read_text()
@@ -115,6 +116,7 @@ def test_interrupted_it_reports_what_it_has_measured_as_partial(tmp_path: Path) 
     result = Comparison.model_validate_json((tmp_path / "c.json").read_bytes())
     assert result.partial
     assert 0 < result.orders < 60
+    assert all(one.pairs == result.orders for one in result.differences.values())
     assert "PARTIAL" in out
 
 

@@ -3,6 +3,9 @@
 First there must be data enough, then a difference beyond chance, and then one that matters to anybody. A difference
 matters from 5 % of what it is in the saga: nobody notices less of an order's time, of a rate, or of a bill. Of effects
 that an outage delays or loses, it matters from 5 of 100. Of things that are counted in the code, each one matters.
+
+Whoever decides wants to know what can be ruled out. So an interval that reaches beyond twice what matters says nothing,
+wherever its middle lies: "no clear difference" is an answer, and not a lack of one.
 """
 
 import math
@@ -19,12 +22,32 @@ MATTERS_SHARE = 0.05
 MATTERS = f"{MATTERS_SHARE * 100:g} %"
 MATTERS_POINTS = f"{MATTERS_SHARE * 100:g} percentage points"
 
+RULED_OUT = 2
+"""There is no clear difference where one of more than so many times what matters is ruled out."""
+
+RULE: dict[str, str] = {
+    "Better": "the 95 % interval of the difference leaves out that both are equal, and it is one that matters.",
+    "Too small to matter": "the whole interval lies within what matters.",
+    "No clear difference": "the interval lies within twice what matters, so that a larger difference is ruled out.",
+    "Too little data": (
+        f"all else, fewer than {ENOUGH_PAIRS} pairs or orders, or nothing measured; more orders tell more."
+    ),
+    "What matters": (
+        f"{MATTERS} of what it is in the saga, {MATTERS_POINTS} of the effects that an outage delays or loses, one of "
+        "what is counted in the code, which is exact."
+    ),
+}
+"""For people: the first answer that applies; and what they all rest on."""
+
 METHODS = (
-    "Intervals of ratios: the bootstrap of the median over pairs. Of cost: Student's t over orders. Of blast radius: "
-    "Newcombe's (1998, method 10), over orders and not over effects, as those of one order share its fate."
+    "Intervals of ratios: the bootstrap of the median over pairs. Of cost: Student's t over the differences of the "
+    "orders that both styles ran. Of blast radius: Newcombe's (1998, method 10), over orders and not over effects, as "
+    "those of one order share its fate."
 )
 
 _Z_95 = NormalDist().inv_cdf(0.975)
+_DIGITS = 9
+"""Of a difference: what floating-point arithmetic adds beyond them decides nothing."""
 
 
 @dataclass(frozen=True)
@@ -39,54 +62,53 @@ class Judgement:
 TOO_LITTLE = Judgement("too little data")
 
 
-def of_ratio(ratio: Ratio | None, *, less_is_better: bool) -> Judgement:
-    """What the ratio choreography / saga of a figure that both styles have says."""
-    if ratio is None or ratio.says == "too few pairs":
-        return TOO_LITTLE
-    if ratio.says == "no clear difference":
-        return Judgement("no clear difference")
-    if abs(ratio.median - 1) < MATTERS_SHARE:
-        return Judgement("too small to matter")
-    return Judgement("better", "choreography" if (ratio.median < 1) is less_is_better else "saga")
-
-
-def of_difference(difference: Interval, *, matters_from: float, data: int) -> Judgement:
-    """What the difference choreography - saga of a figure says, of which less is better.
+def answer_to(difference: Interval, *, matters_from: float, data: float) -> Answer:
+    """The rule itself, whatever the difference is of.
 
     Args:
         difference: with what it is known to.
         matters_from: the least difference that matters.
-        data: how many orders it is of.
+        data: how many pairs or orders it is of; infinite where it is exact.
     """
+    low, value, high = (round(one, _DIGITS) for one in (difference.low, difference.value, difference.high))
+    reach = max(-low, high)
     if data < ENOUGH_PAIRS:
+        return "too little data"
+    if not low <= 0 <= high and abs(value) >= matters_from:
+        return "better"
+    if reach <= matters_from:
+        return "too small to matter"
+    return "no clear difference" if reach <= RULED_OUT * matters_from else "too little data"
+
+
+def of_difference(difference: Interval, *, matters_from: float, data: float, less_is_better: bool = True) -> Judgement:
+    """What the difference choreography - saga of a figure says.
+
+    Args:
+        difference: with what it is known to.
+        matters_from: the least difference that matters.
+        data: how many pairs or orders it is of; infinite where it is exact.
+        less_is_better: of the figure.
+    """
+    answer = answer_to(difference, matters_from=matters_from, data=data)
+    if answer != "better":
+        return Judgement(answer)
+    return Judgement(answer, "choreography" if (difference.value < 0) is less_is_better else "saga")
+
+
+def of_ratio(ratio: Ratio | None, *, less_is_better: bool) -> Judgement:
+    """What the ratio choreography / saga says: how far it is from 1 is a share of what the figure is in the saga."""
+    if ratio is None:
         return TOO_LITTLE
-    if difference.low <= 0 <= difference.high:
-        return Judgement("no clear difference")
-    if abs(difference.value) < matters_from:
-        return Judgement("too small to matter")
-    return Judgement("better", "choreography" if difference.value < 0 else "saga")
+    difference = Interval(value=ratio.median - 1, low=ratio.low - 1, high=ratio.high - 1)
+    return of_difference(difference, matters_from=MATTERS_SHARE, data=ratio.pairs, less_is_better=less_is_better)
 
 
 def of_counts(saga: int, choreography: int) -> Judgement:
     """What two exact counts say, of which less is better and each one matters."""
-    if saga == choreography:
-        return Judgement("no clear difference")
-    return Judgement("better", "saga" if saga < choreography else "choreography")
-
-
-def difference_of_means(saga: float, choreography: float, saga_half: float, choreography_half: float) -> Interval:
-    """Choreography - saga, with a 95 % interval from those of both means.
-
-    As if the means were of different orders, which errs on the wide side: both are of the same.
-
-    Args:
-        saga: mean.
-        choreography: mean.
-        saga_half: half the width of its 95 % interval.
-        choreography_half: likewise.
-    """
-    value, half = choreography - saga, math.hypot(saga_half, choreography_half)
-    return Interval(value=round(value, 4), low=round(value - half, 4), high=round(value + half, 4))
+    difference = choreography - saga
+    exact = Interval(value=difference, low=difference, high=difference)
+    return of_difference(exact, matters_from=1, data=math.inf)
 
 
 def difference_of_shares(saga: float, choreography: float, count: int) -> Interval:

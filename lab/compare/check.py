@@ -1,12 +1,14 @@
 """Holds a comparison against an earlier one: what got worse beyond the noise of both."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from lab.compare.comparison import Comparison
+from lab.compare.answers import MATTERS_SHARE, answer_to
+from lab.compare.comparison import Answer, Comparison, Interval
 from lab.compare.plan import ComparePlan
 from lab.ratio_words import interval
 from lab.report import Ratio
@@ -18,7 +20,7 @@ from runtime.errors import InputError
 _TIMES = ("saga/bare_workflow.end_to_end_ms", "choreography/bare_workflow.end_to_end_ms", "end_to_end_ms")
 _RATES = ("saga/bare_workflow.orders_per_s", "choreography/bare_workflow.orders_per_s", "orders_per_s")
 _COUNTS = {"history_events_per_order": 0.1, "actions_per_order": 0.01, "workflows_per_order": 0.01}
-"""Count to the share by which it may grow beyond its noise.
+"""Count to the share by which it may grow.
 
 On a slower machine, steps that end at the same time are taken in by one workflow task, or by two: three events of some
 25. The others depend on no clock.
@@ -32,9 +34,20 @@ class Check:
     name: str
     before: str
     now: str
-    regressed: bool
-    has_too_few_pairs: bool = False
-    """In one of the runs: nothing is concluded."""
+    answer: Answer
+    """What the change says, by the rule for all figures."""
+    is_worse: bool
+    """The direction of the change; it counts where the answer says that one run is better."""
+
+    @property
+    def regressed(self) -> bool:
+        """Whether it got worse."""
+        return self.answer == "better" and self.is_worse
+
+    @property
+    def says(self) -> str:
+        """The answer for people."""
+        return "worse" if self.regressed else self.answer
 
     @property
     def told(self) -> str:
@@ -45,8 +58,8 @@ class Check:
 def check(baseline: Comparison, result: Comparison) -> list[Check]:
     """Compare the figures that do not depend on the machine: ratios within each run, and counts.
 
-    A ratio or a count has regressed where the intervals of both runs do not overlap, and the new one is on the worse
-    side; a count must also have grown by more than it may.
+    The rule is that of the verdict, applied to the change from one run to the other. Its interval is the widest that
+    both runs allow: it leaves out that nothing has changed where their intervals do not overlap.
 
     Args:
         baseline: the earlier run.
@@ -59,9 +72,18 @@ def _ratios(baseline: Comparison, result: Comparison) -> Iterator[Check]:
     for name in (*_TIMES, *_RATES):
         before, now = baseline.ratios.get(name), result.ratios.get(name)
         if before is not None and now is not None:
-            worse = now.low > before.high if name in _TIMES else now.high < before.low
-            too_few = "too few pairs" in {before.says, now.says}
-            yield Check(_named(name), _told(before), _told(now), worse and not too_few, too_few)
+            is_worse = (now.median > before.median) is (name in _TIMES)
+            yield Check(_named(name), _told(before), _told(now), _change(before, now), is_worse)
+
+
+def _change(before: Ratio, now: Ratio) -> Answer:
+    """What the later ratio, divided by the earlier one, says."""
+    if before.low <= 0:
+        return "too little data"  # it was rounded to nothing, of which anything is a multiple
+    change = Interval(
+        value=now.median / before.median - 1, low=now.low / before.high - 1, high=now.high / before.low - 1
+    )
+    return answer_to(change, matters_from=MATTERS_SHARE, data=min(before.pairs, now.pairs))
 
 
 def _counts(baseline: Comparison, result: Comparison) -> Iterator[Check]:
@@ -70,8 +92,10 @@ def _counts(baseline: Comparison, result: Comparison) -> Iterator[Check]:
             before, now = (getattr(run.styles[style], name) for run in (baseline, result))
             if before is not None and now is not None:
                 noise = sum(run.styles[style].noise_per_order.get(name, 0) for run in (baseline, result))
-                worse = now - noise > before * (1 + share)
-                yield Check(f"{style}: {name.replace('_', ' ')}", f"{before:g}", f"{now:g}", worse)
+                change = Interval(value=now - before, low=now - before - noise, high=now - before + noise)
+                answer = answer_to(change, matters_from=before * share, data=math.inf)
+                name_told = f"{style}: {name.replace('_', ' ')}"
+                yield Check(name_told, f"{before:g}", f"{now:g}", answer, change.value > 0)
 
 
 def read_baseline(path: Path, plan: ComparePlan) -> Comparison:

@@ -1,13 +1,13 @@
 """Turns what the contestants did into figures and ratios."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lab.compare.comparison import LoadPoint
 from lab.compare.contestants import NAIVE_FANOUT, ONE_ACTIVITY, plain_id
 from lab.compare.measuring import Results
 from lab.measure import Timing, rate_of
 from lab.paired import ratios_of_pairs
-from lab.report import Percentiles, Ratio, ReferenceReport
+from lab.report import PairedDifference, Percentiles, Ratio, ReferenceReport
 from lab.summary import by_service, reactions_ms
 from orders.model import STYLES, Style
 from services.order_placed import SERVICES
@@ -80,6 +80,16 @@ def reaction_ratios(  # noqa: PLR0913, PLR0917 - whose times, and what the ratio
         for service in SERVICES
     }
     return ratios_of_pairs(pairs, seed)
+
+
+def without(differences: Mapping[str, PairedDifference], left_out: int) -> dict[str, PairedDifference]:
+    """The same, saying of how many orders more they are not.
+
+    Args:
+        differences: by what they are of.
+        left_out: orders that only one style had run, and that were taken away before.
+    """
+    return {name: one.model_copy(update={"left_out": one.left_out + left_out}) for name, one in differences.items()}
 
 
 def rate_ratio(ours: str, theirs: str, results: Results, seed: int) -> dict[str, Ratio]:

@@ -8,7 +8,7 @@ from lab.compare.comparison import Comparison
 
 
 def junit_xml(result: Comparison, checks: Sequence[Check]) -> str:
-    """One test case for the guarantees, and one for each figure that was checked; skipped is one of too few pairs.
+    """One test case for the guarantees, and one for each figure that was checked; skipped is one of too little data.
 
     Args:
         result: the comparison.
@@ -16,7 +16,7 @@ def junit_xml(result: Comparison, checks: Sequence[Check]) -> str:
     """
     cases: list[tuple[str, str | None]] = [("every guarantee holds", "; ".join(result.broken()) or None)]
     cases += [(one.name, one.told if one.regressed else None) for one in checks]
-    skipped = {one.name: one.told for one in checks if one.has_too_few_pairs}
+    skipped = {one.name: one.told for one in checks if one.answer == "too little data"}
     suite = ET.Element(
         "testsuite",
         name="orderlab compare",
@@ -30,6 +30,6 @@ def junit_xml(result: Comparison, checks: Sequence[Check]) -> str:
         if failure is not None:
             ET.SubElement(case, "failure", message=failure)
         elif name in skipped:
-            ET.SubElement(case, "skipped", message=f"too few pairs: {skipped[name]}")
+            ET.SubElement(case, "skipped", message=f"too little data: {skipped[name]}")
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

@@ -46,7 +46,7 @@ def render_record(comparison: Comparison) -> str:
         ends=tables.ends(comparison, bars.states_of(comparison)),
         wrongs=[*_wrongs(comparison)],
         enough=ENOUGH_PAIRS,
-        matters=answers.MATTERS,
+        rule=answers.RULE,
         methods=answers.METHODS,
     )
     return re.sub(r"\n{3,}", "\n\n", text)
@@ -60,12 +60,18 @@ def _figures(comparison: Comparison) -> Iterator[tuple[str, str, str, str, str]]
             yield group.name, saga, choreography, _ratio(group), ratio_words.pairs(group.ratio)
     for row in tables.counts(comparison):
         saga, choreography = (row.values[style] for style in STYLES)
-        yield row.name, saga, choreography, _ratio(row), ratio_words.pairs(row.ratio)
+        if row.difference is not None:
+            told = f"{words.difference(row.difference)}, difference"
+            yield row.name, saga, choreography, told, words.pairs_of(row.difference)
+        else:
+            yield row.name, saga, choreography, _ratio(row), ratio_words.pairs(row.ratio)
 
 
 def _ratio(row: tables.TimesGroup | tables.CountsRow) -> str:
     if row.ratio is None:
         return "too few pairs" if row.lacks_pairs else ""
+    if not row.ratio.has_interval:
+        return f"{ratio_words.interval(row.ratio)}, too few pairs"
     says = words.verdict_of(row.ratio_name, row.ratio)
     return f"{ratio_words.interval(row.ratio)}{f', {says}' if says else ''}"
 
@@ -111,5 +117,5 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters |= {"number": words.number, "with_reservation": ratio_words.with_reservation, "usd": words.dollars}
+_ENVIRONMENT.filters |= {"number": words.number, "with_reservation": words.with_reservation, "usd": words.dollars}
 _ENVIRONMENT.filters |= {"pairs": ratio_words.pairs, "faults": words.faults}

@@ -135,8 +135,7 @@ def _checks(checks: Sequence[Check]) -> RenderableType:
     for column in ("figure", "before", "now", ""):
         shown.add_column(column)
     for one in checks:
-        says = Text("worse", "bold red") if one.regressed else "too few pairs" if one.has_too_few_pairs else ""
-        shown.add_row(one.name, one.before, one.now, says)
+        shown.add_row(one.name, one.before, one.now, Text(one.says, "bold red" if one.regressed else ""))
     return shown
 
 

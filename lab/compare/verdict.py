@@ -7,8 +7,8 @@ from lab.compare.answers import (
     MATTERS,
     MATTERS_POINTS,
     MATTERS_SHARE,
+    TOO_LITTLE,
     Judgement,
-    difference_of_means,
     difference_of_shares,
     of_counts,
     of_difference,
@@ -31,7 +31,7 @@ def verdict(report: Report, coupling: Coupling, blast: Mapping[Style, BlastRadiu
         coupling: how much the parts of each style know.
         blast: what the others felt of an outage; None where there was none.
     """
-    findings = [*_speed(report), *_money(report), *_faults(report, blast), *_structure(coupling)]
+    findings = [*_speed(report), _money(report), *_faults(report, blast), *_structure(coupling)]
     return Verdict(headline=_headline(findings), findings=findings, flips=list(_flips(report, findings)))
 
 
@@ -43,97 +43,96 @@ def _headline(findings: Sequence[Finding]) -> str:
     sentences: dict[str, str] = {
         **{style: f"The {style} does better in {{}}." for style in STYLES},
         "no clear difference": "No clear difference in {}.",
-        "too small to matter": "A difference too small to matter in {}.",
+        "too small to matter": "No difference that matters in {}.",
         "too little data": "Too little data to tell of {}.",
     }
     told = [sentence.format(_listed(by_answer[key])) for key, sentence in sentences.items() if key in by_answer]
-    return " ".join(told) or "Nothing could be compared."
+    return " ".join(told)
 
 
 def _speed(report: Report) -> Iterator[Finding]:
-    styles = report.styles
-    yield from _by_ratio(
-        report,
+    yield _by_ratio(
         "end-to-end latency",
-        "end_to_end_ms",
+        report.ratios.get("end_to_end_ms"),
         "the end of an order is known after",
-        is_measured=all(style.end_to_end_ms for style in styles.values()),
+        is_measured=all(style.end_to_end_ms for style in report.styles.values()),
     )
     for service in SERVICES:
-        yield from _by_ratio(
-            report,
+        yield _by_ratio(
             f"reaction of {service.name}",
-            f"reaction_ms.{service.name}",
+            report.ratios.get(f"reaction_ms.{service.name}"),
             f"{service.name} reacts in",
-            is_measured=all(style.reaction_ms.get(service.name) for style in styles.values()),
+            is_measured=all(style.reaction_ms.get(service.name) for style in report.styles.values()),
         )
-    yield from _by_ratio(
-        report,
+    yield _by_ratio(
         "throughput",
-        "orders_per_s",
+        report.ratios.get("orders_per_s"),
         "orders a second are",
-        is_measured=all(style.orders_per_s for style in styles.values()),
+        is_measured=all(style.orders_per_s for style in report.styles.values()),
+        how=": it takes rounds of many orders in flight, and no --rate",
         less_is_better=False,
     )
 
 
 def _by_ratio(  # noqa: PLR0913 - what it is of, and how it is told
-    report: Report, criterion: str, name: str, what: str, *, is_measured: bool, less_is_better: bool = True
-) -> Iterator[Finding]:
-    """A finding from a ratio; none of what was not measured in both styles."""
-    ratio = report.ratios.get(name)
+    criterion: str, ratio: Ratio | None, what: str, *, is_measured: bool, how: str = "", less_is_better: bool = True
+) -> Finding:
     if ratio is None and not is_measured:
-        return
+        return _unmeasured(criterion, how)
     evidence = (
         f"In the choreography, {what} {_told(ratio)}." if ratio else "Fewer than two pairs have it in both styles."
     )
-    yield _finding(criterion, of_ratio(ratio, less_is_better=less_is_better), MATTERS, evidence)
+    return _finding(criterion, of_ratio(ratio, less_is_better=less_is_better), MATTERS, evidence)
 
 
-def _money(report: Report) -> Iterator[Finding]:
-    saga, choreography = (report.styles[style] for style in STYLES)
-    if saga.usd_per_million_orders is None or choreography.usd_per_million_orders is None:
-        return
-    prices = f"Temporal Actions for a million orders: {dollars(saga.usd_per_million_orders)} in the saga, "
-    prices += f"{dollars(choreography.usd_per_million_orders)} in the choreography"
-    noise = [style.noise_per_order.get("actions_per_order") for style in (saga, choreography)]
-    if noise[0] is None or noise[1] is None:
-        yield _finding("cost", Judgement("too little data"), MATTERS, f"{prices}; how sure that is, is not known.")
-        return
-    difference = difference_of_means(
-        saga.usd_per_million_orders,
-        choreography.usd_per_million_orders,
-        noise[0] * USD_PER_MILLION_ACTIONS,
-        noise[1] * USD_PER_MILLION_ACTIONS,
-    )
-    least = MATTERS_SHARE * saga.usd_per_million_orders
-    orders = min(sum(style.end_states.values()) for style in (saga, choreography))
-    yield _finding(
+def _unmeasured(criterion: str, how: str = "", matters_from: str = MATTERS) -> Finding:
+    """What a run did not measure is a criterion all the same: of no word, nobody would know that it is missing."""
+    return _finding(criterion, TOO_LITTLE, matters_from, f"Not measured in this run{how}.")
+
+
+def _money(report: Report) -> Finding:
+    saga, choreography = (report.styles[style].usd_per_million_orders for style in STYLES)
+    if saga is None or choreography is None:
+        return _unmeasured("cost")
+    prices = f"Temporal Actions for a million orders: {dollars(saga)} in the saga, "
+    prices += f"{dollars(choreography)} in the choreography"
+    actions = report.differences.get("actions_per_order")
+    if actions is None:
+        told = f"{prices}; how sure that is, is not known: it takes two orders that both styles ran."
+        return _finding("cost", TOO_LITTLE, MATTERS, told)
+    mean, low, high = (round(one * USD_PER_MILLION_ACTIONS, 2) for one in (actions.mean, actions.low, actions.high))
+    difference = Interval(value=mean, low=low, high=high)
+    left_out = f"; left out, as only one style ran them: {actions.left_out:,}" if actions.left_out else ""
+    return _finding(
         "cost",
-        of_difference(difference, matters_from=least, data=orders),
+        of_difference(difference, matters_from=MATTERS_SHARE * saga, data=actions.pairs),
         MATTERS,
-        f"{prices}: {_difference(difference, ' USD', 0, orders)}.",
+        f"{prices}; order by order: {_difference(difference, ' USD', 0, actions.pairs, 'pairs')}{left_out}.",
         difference,
     )
 
 
 def _faults(report: Report, blast: Mapping[Style, BlastRadius] | None) -> Iterator[Finding]:
-    if blast is not None:
+    if blast is None:
+        yield _unmeasured("blast radius", ": it takes --faults or --profile", MATTERS_POINTS)
+    else:
         yield _blast(blast["saga"], blast["choreography"])
     wishes = {style: report.styles[style].cancellations for style in STYLES}
     ours, theirs = wishes["saga"], wishes["choreography"]
-    if ours and theirs and ours.answered_ms and theirs.answered_ms:
-        ratio = report.ratios.get("cancellation_answered_ms")
-        times = f"; in the choreography it takes {_told(ratio)}" if ratio else ""
-        yield _finding(
-            "cancellation",
-            of_ratio(ratio, less_is_better=True),
-            MATTERS,
-            f"A customer who cancels is answered after {duration(ours.answered_ms.p50)} in the saga, and after "
-            f"{duration(theirs.answered_ms.p50)} in the choreography (p50 of {ours.answered_ms.n:,} and of "
-            f"{theirs.answered_ms.n:,}){times}. Of all who asked, "
-            f"{ours.accepted} of {ours.asked} and {theirs.accepted} of {theirs.asked} were in time.",
-        )
+    if not (ours and theirs and ours.answered_ms and theirs.answered_ms):
+        yield _unmeasured("cancellation", ": it takes --cancel-share, and customers who cancel")
+        return
+    ratio = report.ratios.get("cancellation_answered_ms")
+    times = f"; in the choreography it takes {_told(ratio)}" if ratio else ""
+    yield _finding(
+        "cancellation",
+        of_ratio(ratio, less_is_better=True),
+        MATTERS,
+        f"A customer who cancels is answered after {duration(ours.answered_ms.p50)} in the saga, and after "
+        f"{duration(theirs.answered_ms.p50)} in the choreography (p50 of {ours.answered_ms.n:,} and of "
+        f"{theirs.answered_ms.n:,}){times}. Of all who asked, "
+        f"{ours.accepted} of {ours.asked} and {theirs.accepted} of {theirs.asked} were in time.",
+    )
 
 
 def _blast(saga: BlastRadius, choreography: BlastRadius) -> Finding:
@@ -147,14 +146,16 @@ def _blast(saga: BlastRadius, choreography: BlastRadius) -> Finding:
         MATTERS_POINTS,
         f"While {saga.service} was away, of what the other services did {saga.share * 100:.1f} % was delayed or lost "
         f"in the saga, and {choreography.share * 100:.1f} % in the choreography: "
-        f"{_difference(points, ' percentage points', 1, orders)}.",
+        f"{_difference(points, ' percentage points', 1, orders, 'orders')}.",
         difference,
     )
 
 
 def _structure(coupling: Coupling) -> Iterator[Finding]:
-    """What is counted in the code, and so is exact; nothing of what was not read."""
-    if coupling.modules:
+    """What is counted in the code, and so is exact."""
+    if not coupling.modules:
+        yield _unmeasured("coupling", matters_from="1 name")
+    else:
         knows = {style: sum(len(m.services) for m in coupling.modules if m.style == style) for style in STYLES}
         depends = {style: sum(m.efferent for m in coupling.modules if m.style == style) for style in STYLES}
         yield _by_counts(
@@ -165,7 +166,9 @@ def _structure(coupling: Coupling) -> Iterator[Finding]:
             f"{knows['choreography']} times in the choreography; counting events that they hear of one another, there "
             f"are {depends['saga']} and {depends['choreography']} dependencies: the saga keeps them in one place.",
         )
-    if coupling.touched_by_a_new_service.keys() >= set(STYLES):
+    if not coupling.touched_by_a_new_service.keys() >= set(STYLES):
+        yield _unmeasured("a new service", matters_from="1 file")
+    else:
         touched = {style: len(coupling.touched_by_a_new_service[style]) for style in STYLES}
         yield _by_counts(
             "a new service",
@@ -174,7 +177,9 @@ def _structure(coupling: Coupling) -> Iterator[Finding]:
             f"One more service changes {touched['saga']} files in the saga, and {touched['choreography']} in the "
             "choreography.",
         )
-    if coupling.lookups_to_explain_a_stuck_order.keys() >= set(STYLES):
+    if not coupling.lookups_to_explain_a_stuck_order.keys() >= set(STYLES):
+        yield _unmeasured("visibility", matters_from="1 look-up")
+    else:
         looks = {style: len(coupling.lookups_to_explain_a_stuck_order[style]) for style in STYLES}
         yield _by_counts(
             "visibility",
@@ -201,9 +206,9 @@ def _flips(report: Report, findings: Sequence[Finding]) -> Iterator[str]:
             )
         else:
             yield f"{apart}, below {MATTERS} of the order's time; services that are slower make it less still."
-    if "cost" in favouring and saga.usd_per_million_orders and choreography.usd_per_million_orders:
-        difference_usd = abs(saga.usd_per_million_orders - choreography.usd_per_million_orders)
-        yield f"Below {1e9 / difference_usd:,.0f} orders a year the difference in Actions is under 1,000 USD a year."
+    cost = next(finding.difference for finding in findings if finding.criterion == "cost")
+    if "cost" in favouring and cost is not None:
+        yield f"Below {1e9 / abs(cost.value):,.0f} orders a year the difference in Actions is under 1,000 USD a year."
     yield (
         "More services that only want to know of an order weigh for the choreography; more steps that have to come in "
         "sequence, or business rules that span them, weigh for the saga."
@@ -232,20 +237,20 @@ def _finding(
 
 def _told(ratio: Ratio) -> str:
     times = f"{ratio_words.figure(ratio.median)} times what it is in the saga"
-    if ratio.says == "too few pairs":
-        return f"{times} ({ratio_words.reservation(ratio)})"
+    if not ratio.has_interval:
+        return f"{times} ({ratio_words.too_few(ratio)})"
     low, high = ratio_words.figure(ratio.low), ratio_words.figure(ratio.high)
     return f"{times} (95 % interval {low} to {high}, {ratio.pairs:,} pairs)"
 
 
-def _difference(difference: Interval, unit: str, decimals: int, orders: int) -> str:
-    """Choreography - saga, with its interval where there are orders enough for one."""
+def _difference(difference: Interval, unit: str, decimals: int, count: int, of: str) -> str:
+    """Choreography - saga, with its interval where it is of enough orders or pairs for one."""
     value, low, high = (
         f"{round(one, decimals) + 0.0:+,.{decimals}f}" for one in (difference.value, difference.low, difference.high)
     )
-    if orders < ENOUGH_PAIRS:
-        return f"{value}{unit} (too few orders: {orders})"
-    return f"{value}{unit} (95 % interval {low} to {high}, {orders:,} orders)"
+    if count < ENOUGH_PAIRS:
+        return f"{value}{unit} (too few {of}: {count})"
+    return f"{value}{unit} (95 % interval {low} to {high}, {count:,} {of})"
 
 
 def _listed(names: list[str]) -> str:

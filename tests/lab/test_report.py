@@ -7,13 +7,15 @@ import pytest
 from events.log import OrderState
 from lab.histories import RunCost, count
 from lab.measure import Measured, Timing
-from lab.parity import compare_styles
+from lab.parity import Parity, compare_styles
 from lab.placing import Placed
 from lab.replay import histories_in
 from lab.report import Percentiles
+from lab.show import parity
 from lab.summary import ratios, reactions_ms, style_report
 from orders.model import STYLES, Style
 from stores.ledger import EffectRecord
+from tests.lab.compare.samples import comparison
 from tests.record_histories import HISTORIES
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -145,3 +147,21 @@ def test_what_was_not_measured_is_null() -> None:
         assert report.cancellations is None
         assert report.reaction_ms["shipping"] is None
         assert report.end_states == {"completed": 1}
+
+
+@pytest.mark.parametrize(
+    ("compared", "said"),
+    [
+        (200, None),
+        (199, "The other one was cancelled at a moment of the clock"),
+        (198, "The other 2 were cancelled at a moment of the clock"),
+        (0, "The other 200 were cancelled at a moment of the clock"),
+    ],
+)
+def test_the_orders_that_are_not_compared_are_told_in_words_that_fit_their_number(
+    compared: int, said: str | None
+) -> None:
+    told = str(parity(comparison(parity=Parity(compared=compared, differences=[]))))
+
+    assert f"{compared} of {compared} orders" in told
+    assert said in told if said else "The other" not in told

@@ -38,7 +38,7 @@ def _row(frame: Frame, y: float, name: str, ratio: Ratio) -> Iterator[Path | Tex
     shape: Symbol = SHAPES[favoured] if favoured else "diamond"
     css = favoured or "neither"
     yield Text(_LEFT - 10, y + 4, fit(measure(name), _LEFT - 10), "label", "end")
-    if ratio.says != "too few pairs":
+    if ratio.has_interval:
         yield line([(frame.x_at(ratio.low), y), (frame.x_at(ratio.high), y)], f"interval mark {css}")
     yield symbol(shape, (frame.x_at(ratio.median), y), 4, f"symbol mark {css}", _tip(name, ratio))
     yield Text(_RIGHT + 14, y + 4, verdict_of(name, ratio), "label")

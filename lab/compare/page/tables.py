@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lab.compare.comparison import Comparison
 from lab.compare.page.words import NOT_MEASURED, dollars, measure, number, reference
-from lab.report import Percentiles, Ratio, StyleReport
+from lab.report import PairedDifference, Percentiles, Ratio, StyleReport
 from orders.model import STYLES, Style
 
 
@@ -47,6 +47,7 @@ class CountsRow:
     values: dict[Style, str]
     ratio: Ratio | None = None
     ratio_name: str = ""
+    difference: PairedDifference | None = None
 
     @property
     def lacks_pairs(self) -> bool:
@@ -141,7 +142,13 @@ def _row(
     if all(value is None for value in values.values()):
         return None
     key = "orders_per_s" if name == measure("orders_per_s") else ""
-    return CountsRow(name, {style: words(value) for style, value in values.items()}, comparison.ratios.get(key), key)
+    return CountsRow(
+        name,
+        {style: words(value) for style, value in values.items()},
+        comparison.ratios.get(key),
+        key,
+        comparison.differences.get("actions_per_order") if name == "Actions per order" else None,
+    )
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from faults.plan import FaultPlan
 from lab.compare.answers import of_ratio
 from lab.compare.comparison import AT_A_THIRD
-from lab.ratio_words import reservation
-from lab.report import Ratio
+from lab.ratio_words import interval, too_few
+from lab.report import ENOUGH_PAIRS, PairedDifference, Ratio
 from orders.model import Style
 
 NOT_MEASURED = "not measured"
@@ -93,9 +93,32 @@ def better(name: str, ratio: Ratio) -> Style | None:
     return of_ratio(ratio, less_is_better=name != _MORE_IS_BETTER).better if compares_styles(name) else None
 
 
+def reservation(ratio: Ratio) -> str:
+    """What has to be said beside a ratio of anything, by the rule for all; nothing of a clear one that matters."""
+    if not ratio.has_interval:
+        return too_few(ratio)
+    answer = of_ratio(ratio, less_is_better=True).answer
+    return "" if answer == "better" else answer
+
+
 def verdict_of(name: str, ratio: Ratio) -> str:
-    """What a ratio says, in a few words; of one that does not compare the two styles, only if nothing is clear."""
-    if not compares_styles(name) or not ratio.is_clear:
-        return reservation(ratio)
-    judgement = of_ratio(ratio, less_is_better=name != _MORE_IS_BETTER)
-    return f"{judgement.better} better" if judgement.better else judgement.answer
+    """What a ratio says, in a few words; of one that does not compare the two styles, only its reservation."""
+    favoured = better(name, ratio)
+    return f"{favoured} better" if favoured else reservation(ratio)
+
+
+def difference(found: PairedDifference) -> str:
+    """The mean of a difference and its interval; the mean alone of too few pairs."""
+    if found.pairs < ENOUGH_PAIRS:
+        return f"{found.mean:+,.2f}"
+    return f"{found.mean:+,.2f} ({found.low:+,.2f} to {found.high:+,.2f})"
+
+
+def pairs_of(found: PairedDifference) -> str:
+    """How many pairs a difference is of, and how many orders are in none."""
+    return f"{found.pairs:,}" + (f" ({found.left_out:,} left out)" if found.left_out else "")
+
+
+def with_reservation(ratio: Ratio | None) -> str:
+    """A ratio that does not compare the two styles, with all that has to be said of it."""
+    return "" if ratio is None else ", ".join(filter(None, (interval(ratio), reservation(ratio))))

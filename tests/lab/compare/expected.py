@@ -81,14 +81,25 @@ def says(name: str, found: Json) -> str:
     """What a ratio says: the one rule."""
     if found["pairs"] < ENOUGH:
         return f"too few pairs: {found['pairs']}"
-    if found["low"] <= 1 <= found["high"]:
-        return "no clear difference"
+    told = by_the_rule(found["median"] - 1, found["low"] - 1, found["high"] - 1, MATTERS)
+    if told:
+        return told
     if name not in MEASURES and not name.startswith("reaction_ms."):
         return ""
-    if abs(found["median"] - 1) < MATTERS:
-        return "too small to matter"
     more_is_better = name == "orders_per_s"
     return "choreography better" if (found["median"] > 1) is more_is_better else "saga better"
+
+
+def by_the_rule(value: float, low: float, high: float, matters_from: float) -> str:
+    """What an interval says of enough data; nothing where one is better."""
+    value, low, high = (round(one, 9) for one in (value, low, high))
+    if (low > 0 or high < 0) and abs(value) >= matters_from:
+        return ""
+    for answer, times_what_matters in (("too small to matter", 1), ("no clear difference", 2)):
+        band = times_what_matters * matters_from
+        if -band <= low and high <= band:
+            return answer
+    return "too little data"
 
 
 def ratio_with_words(name: str, found: Json | None, *, are_measured: bool = False) -> str:
@@ -96,7 +107,16 @@ def ratio_with_words(name: str, found: Json | None, *, are_measured: bool = Fals
     if found is None:
         return "too few pairs" if name and are_measured else ""
     told = says(name, found)
+    if found["pairs"] < ENOUGH:
+        return f"{ratio(found)} {told}"
     return f"{ratio(found)} {told}{'; ' if told else ''}{found['pairs']:,} pairs"
+
+
+def difference(found: Json) -> tuple[str, str]:
+    """A difference with its interval, and of how many pairs it is."""
+    shown = [f"{found[name]:+,.2f}" for name in ("mean", "low", "high")]
+    told = shown[0] if found["pairs"] < ENOUGH else f"{shown[0]} ({shown[1]} to {shown[2]})"
+    return told, f"{found['pairs']:,}" + (f" ({found['left_out']:,} left out)" if found["left_out"] else "")
 
 
 def measure(name: str) -> str:
@@ -188,13 +208,12 @@ def findings(result: Json) -> dict[str, tuple[str, list[str]]]:
     for criterion, name in by_ratio.items():
         if name in ratios:
             judged[criterion] = (_answer(name, ratios[name]), _evidence(ratios[name]))
-        elif all(of(styles[style], name) for style in STYLES):
+        else:
             judged[criterion] = ("too little data", [])
     prices = [styles[style]["usd_per_million_orders"] for style in STYLES]
-    if None not in prices:
-        judged["cost"] = _cost(result, prices)
-    if result["blast"]:
-        judged["blast radius"] = _blast(result)
+    judged["cost"] = ("too little data", []) if None in prices else _cost(result, prices)
+    judged["blast radius"] = _blast(result) if result["blast"] else ("too little data", [])
+    judged["cancellation"] = ("too little data", [])
     wishes = [styles[style]["cancellations"] for style in STYLES]
     if all(wish and wish["answered_ms"] for wish in wishes):
         found = ratios.get("cancellation_answered_ms")
@@ -219,13 +238,12 @@ def _evidence(found: Json) -> list[str]:
 
 def _cost(result: Json, prices: list[float]) -> tuple[str, list[str]]:
     told = [dollars(price).removesuffix(" USD") for price in prices]
-    noise = [result["styles"][style]["noise_per_order"].get("actions_per_order") for style in STYLES]
-    if None in noise:
+    actions = result["differences"].get("actions_per_order")
+    if actions is None:
         return "too little data", told
-    orders = min(sum(result["styles"][style]["end_states"].values()) for style in STYLES)
-    difference, half = prices[1] - prices[0], math.hypot(*(USD_OF_A_MILLION_ACTIONS * one for one in noise))
-    worked_out = (difference, difference - half, difference + half)
-    return _by_difference(result, "cost", worked_out, prices[0] * MATTERS, orders, told)
+    mean, low, high = (round(USD_OF_A_MILLION_ACTIONS * actions[name], 2) for name in ("mean", "low", "high"))
+    answer, figures = _by_difference(result, "cost", (mean, low, high), prices[0] * MATTERS, actions["pairs"], told)
+    return answer, [*figures, *([f"{actions['left_out']:,}"] if actions["left_out"] else [])]
 
 
 def _blast(result: Json) -> tuple[str, list[str]]:
@@ -270,15 +288,12 @@ def _by_difference(  # noqa: PLR0913, PLR0917 - an interval, and what it takes t
     if orders < ENOUGH:
         return "too little data", [*told, figures[0], str(orders)]
     shown = [*told, figures[0], "95", *figures[1:], f"{orders:,}"]
-    if low <= 0 <= high:
-        return "no clear difference", shown
-    if abs(value) < matters_from:
-        return "too small to matter", shown
-    return ("choreography" if value < 0 else "saga"), shown
+    return by_the_rule(value, low, high, matters_from) or ("choreography" if value < 0 else "saga"), shown
 
 
 def _exact(coupling: Json) -> dict[str, tuple[str, list[str]]]:
-    judged = {}
+    unmeasured: tuple[str, list[str]] = ("too little data", [])
+    judged = dict.fromkeys(("coupling", "a new service", "visibility"), unmeasured)
     modules = {style: [one for one in coupling["modules"] if one["style"] == style] for style in STYLES}
     if coupling["modules"]:
         names = [sum(len(one["services"]) for one in modules[style]) for style in STYLES]
@@ -295,7 +310,7 @@ def _exact(coupling: Json) -> dict[str, tuple[str, list[str]]]:
 
 
 def _fewer(values: list[int]) -> str:
-    return "no clear difference" if values[0] == values[1] else STYLES[values.index(min(values))]
+    return "too small to matter" if values[0] == values[1] else STYLES[values.index(min(values))]
 
 
 def timelines(result: Json) -> list[Json]:
@@ -318,7 +333,7 @@ def flips(result: Json) -> set[str]:
     if len(ends_ms) == len(STYLES):
         apart = abs(ends_ms[0] - ends_ms[1])
         figures |= {f"{apart:.1f}", f"{apart / MATTERS - min(ends_ms):,.0f}"}
-    prices = [styles[style]["usd_per_million_orders"] for style in STYLES]
-    if None not in prices and prices[0] != prices[1]:
-        figures.add(f"{1e9 / abs(prices[0] - prices[1]):,.0f}")
+    actions = result["differences"].get("actions_per_order")
+    if actions and actions["mean"]:
+        figures.add(f"{1e9 / abs(round(actions['mean'] * USD_OF_A_MILLION_ACTIONS, 2)):,.0f}")
     return figures

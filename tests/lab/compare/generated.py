@@ -19,16 +19,27 @@ from lab.compare.comparison import (
     Verdict,
 )
 from lab.parity import Difference, Parity
-from lab.report import Cancellations, Links, Percentiles, Ratio, ReferenceReport, ServerReport, StyleReport
+from lab.report import (
+    Cancellations,
+    Links,
+    PairedDifference,
+    Percentiles,
+    Ratio,
+    ReferenceReport,
+    ServerReport,
+    StyleReport,
+)
 from orders.model import STYLES, Style
 from services.order_placed import ACTIONS
 
 T = TypeVar("T")
 
 _NUMBERS = st.floats(0, 1e9)
+_SIGNED = st.floats(-1e9, 1e9)
 _COUNTS = st.integers(0, 10**6)
 _WORDS = st.text(max_size=12)
 _NAMES = st.sampled_from(["shipping", "a service whose name is longer than any label", "<b>", "é_ö"])
+_EFFECTS = ("expected", "delayed", "lost", "compensated", "orders")
 _TIMES = st.none() | st.builds(Percentiles, p50=_NUMBERS, p95=_NUMBERS, p99=_NUMBERS, max=_NUMBERS, n=_COUNTS)
 _STYLES: st.SearchStrategy[Style] = st.sampled_from(STYLES)
 _BY_SERVICE = st.dictionaries(_NAMES, _TIMES, max_size=3)
@@ -81,6 +92,10 @@ COMPARISONS: st.SearchStrategy[Comparison] = st.builds(
         st.sampled_from(["ack_ms", "orders_per_s", "reaction_ms.shipping", "saga/other.end_to_end_ms", "new"]),
         st.builds(Ratio, median=_NUMBERS, low=_NUMBERS, high=_NUMBERS, pairs=_COUNTS),
     ),
+    differences=st.dictionaries(
+        st.sampled_from(["actions_per_order", "new"]),
+        st.builds(PairedDifference, mean=_SIGNED, low=_SIGNED, high=_SIGNED, pairs=_COUNTS, left_out=_COUNTS),
+    ),
     parity=st.builds(
         Parity, differences=_lists(st.builds(Difference, saga=st.just({}), choreography=st.just({"x": {"a": 1}})))
     ),
@@ -96,7 +111,7 @@ COMPARISONS: st.SearchStrategy[Comparison] = st.builds(
     samples_ms=_by_style(st.dictionaries(_NAMES, st.lists(_NUMBERS, max_size=5), max_size=3)),
     load=st.none()
     | _by_style(_lists(st.builds(LoadPoint, rate_per_s=_NUMBERS, end_to_end_ms=_TIMES, reaction_ms=st.just({})))),
-    blast=st.none() | _by_style(st.builds(BlastRadius, share=_NUMBERS)),
+    blast=st.none() | _by_style(st.builds(BlastRadius, share=_NUMBERS, **dict.fromkeys(_EFFECTS, _COUNTS))),
     consistent_ms=st.none() | _by_style(_TIMES),
     eventbridge_usd_per_million_orders=_by_style(st.none() | _NUMBERS),
     coupling=st.builds(

@@ -70,7 +70,7 @@ def _tables(result: Json) -> Iterator[tuple[str, list[list[str]]]]:
     ]
     yield "Times in ms", rows
     counts = [
-        [name, *values, *([_ratio_of_counts(result, ratio, values)] if _has_rates(result) else [])]
+        [name, *values, *([_beside_counts(result, name, ratio, values)] if _has_ratios(result) else [])]
         for name, values, ratio in expected.counts(result)
     ]
     yield "Counts", counts
@@ -129,12 +129,20 @@ def _padded(cells: list[str]) -> list[str]:
     return [*cells, *[""] * (5 - len(cells))]
 
 
-def _has_rates(result: Json) -> bool:
-    """Whether the counts have a column for their ratio."""
-    return any(ratio for _, _, ratio in expected.counts(result))
+def _has_ratios(result: Json) -> bool:
+    """Whether the counts have a column for a ratio or a difference."""
+    return any(ratio or _difference(result, name) for name, _, ratio in expected.counts(result))
 
 
-def _ratio_of_counts(result: Json, name: str, values: list[str]) -> str:
+def _difference(result: Json, count: str) -> Json | None:
+    found: Json | None = result["differences"].get("actions_per_order") if count == "Actions per order" else None
+    return found
+
+
+def _beside_counts(result: Json, count: str, name: str, values: list[str]) -> str:
+    if difference := _difference(result, count):
+        told, pairs = expected.difference(difference)
+        return f"{told} difference; {pairs} pairs"
     found = result["ratios"].get(name) if name else None
     return expected.ratio_with_words(name, found, are_measured="not measured" not in values)
 

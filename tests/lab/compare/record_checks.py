@@ -28,7 +28,11 @@ def _tables(result: Json, record: str) -> None:
     figures += [
         [
             *(name, *values),
-            *_ratio(result["ratios"].get(ratio), ratio, are_measured="not measured" not in values),
+            *(
+                _difference(result)
+                if name == "Actions per order" and result["differences"]
+                else _ratio(result["ratios"].get(ratio), ratio, are_measured="not measured" not in values)
+            ),
         ]
         for name, values, ratio in expected.counts(result)
     ]
@@ -74,7 +78,13 @@ def _times(percentiles: Json | None) -> str:
 def _ratio(found: Json | None, name: str, *, are_measured: bool) -> list[str]:
     if found is None:
         return ["too few pairs" if name and are_measured else "", ""]
-    return [", ".join(filter(None, (expected.ratio(found), expected.says(name, found)))), _pairs(found)]
+    says = "too few pairs" if found["pairs"] < expected.ENOUGH else expected.says(name, found)
+    return [", ".join(filter(None, (expected.ratio(found), says))), _pairs(found)]
+
+
+def _difference(result: Json) -> list[str]:
+    told, pairs = expected.difference(result["differences"]["actions_per_order"])
+    return [f"{told}, difference", pairs]
 
 
 def _told(found: Json | None) -> str:

@@ -19,7 +19,7 @@ from lab.compare.comparison import (
     Verdict,
 )
 from lab.parity import Parity
-from lab.report import Links, Percentiles, ServerReport, StyleReport
+from lab.report import Links, PairedDifference, Percentiles, ServerReport, StyleReport
 from orders.model import STYLES, Style
 from services.order_placed import ACTIONS
 from tests.lab.compare.sample_figures import SERVICES, blast, choreography, load, ratio, references, saga, times
@@ -91,6 +91,7 @@ def comparison(**changes: Any) -> Comparison:  # noqa: ANN401 - fields of a Comp
             "saga/one_activity.at_a_third.reaction_ms.shipping": ratio(1.13, 1.05, 1.22),
             "saga/fresh.end_to_end_ms": ratio(1.02, 0.97, 1.06),
         },
+        "differences": {"actions_per_order": PairedDifference(mean=0.17, low=-0.09, high=0.43, pairs=200)},
         "parity": Parity(compared=196, differences=[]),
         "audit": AuditReport(checked=400, violations=[]),
         "links": Links(order_id="536365", saga="http://127.0.0.1:8233/x", choreography=None),
@@ -149,6 +150,7 @@ def nothing_measured(**changes: Any) -> Comparison:  # noqa: ANN401 - fields of 
         "server": ServerReport(version="1.29.1", tuned=None, database="unknown"),
         "styles": {"saga": nothing, "choreography": nothing},
         "ratios": {},
+        "differences": {},
         "parity": Parity(compared=0, differences=[]),
         "links": Links(order_id="1", saga=None, choreography=None),
         "samples_ms": {"saga": {}, "choreography": {}},

@@ -1,10 +1,12 @@
 """Holding a comparison against an earlier one, and telling a CI of it."""
 
+import io
 import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from rich.console import Console
 
 from faults.plan import FaultPlan, load_plan
 from lab.audit import AuditReport, Violation
@@ -12,6 +14,7 @@ from lab.compare.check import check, read_baseline
 from lab.compare.comparison import Comparison
 from lab.compare.junit import junit_xml
 from lab.compare.plan import ComparePlan
+from lab.compare.table import table
 from runtime.errors import InputError
 from services.order_placed import ACTIONS
 from tests.lab.compare.sample_figures import ratio
@@ -54,6 +57,39 @@ def test_a_ratio_has_regressed_where_the_intervals_lie_apart_on_the_worse_side(
     name: str, before: tuple[float, float], now: tuple[float, float], *, regressed: bool
 ) -> None:
     assert bool(worse(with_ratio(name, *before), with_ratio(name, *now))) is regressed
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "says"),
+    [
+        ((1.00, 1.01), (1.02, 1.03), "too small to matter"),  # worse, by less than anybody notices
+        ((1.00, 1.02), (1.00, 1.02), "too small to matter"),
+        ((1.00, 1.02), (1.06, 1.08), "worse"),
+        ((1.06, 1.08), (1.00, 1.02), "better"),
+        ((1.00, 1.04), (1.01, 1.08), "no clear difference"),
+        ((0.80, 1.30), (0.85, 1.40), "too little data"),  # it could have grown by half without anybody's knowing
+    ],
+)
+def test_a_change_is_told_by_the_rule_of_the_verdict(
+    before: tuple[float, float], now: tuple[float, float], says: str
+) -> None:
+    earlier, result = with_ratio(TIME, *before), with_ratio(TIME, *now)
+
+    (found,) = (one for one in check(earlier, result) if "bare" in one.name)
+
+    assert found.says == says
+    suite = ET.fromstring(junit_xml(result, [found]))  # noqa: S314 - written a moment ago
+    assert suite.get("failures") == str(int(says == "worse"))
+    assert suite.get("skipped") == str(int(says == "too little data"))
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table(result, [found]))
+    assert isinstance(console.file, io.StringIO)
+    (row,) = (line for line in console.file.getvalue().splitlines() if found.name in line)
+    assert says in row
+
+
+def test_a_ratio_that_was_rounded_to_nothing_can_be_held_against() -> None:
+    assert worse(with_ratio(TIME, 0.0, 0.0), with_ratio(TIME, 0.0, 0.0)) == []
 
 
 def test_of_too_few_pairs_nothing_is_concluded() -> None:

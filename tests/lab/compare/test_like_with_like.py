@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 from events.log import OrderState
 from lab.compare.contestants import BARE_WORKFLOW, ONE_ACTIVITY
-from lab.compare.figures import reaction_ratios, reference_report
+from lab.compare.figures import reaction_ratios, reference_report, without
 from lab.compare.measuring import Results
 from lab.histories import RunCost
 from lab.measure import Asked, Measured, Timing
+from lab.paired import difference_of_pairs
 from lab.placing import Placed
 from lab.summary import ratios, style_report
 from orders.model import STYLES, Style
@@ -90,6 +91,15 @@ def test_of_an_interrupted_run_references_are_of_the_orders_that_both_styles_ran
     report = reference_report(BARE_WORKFLOW, both, [])
     assert report.end_to_end_ms is not None
     assert (report.end_to_end_ms.n, report.orders_per_s) == (3, 9)
+
+
+def test_orders_that_were_taken_away_before_are_counted_among_those_left_out() -> None:
+    found = difference_of_pairs({"1": 5, "2": 6, "3": 7}, {"1": 5, "2": 5})
+
+    assert found is not None
+    assert {name: one.left_out for name, one in without({"actions_per_order": found}, 4).items()} == {
+        "actions_per_order": 5
+    }
 
 
 def test_the_answers_to_customers_are_compared_of_the_orders_whose_times_are_told() -> None:

@@ -5,6 +5,8 @@ import time
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from events.log import OrderState
 from lab.compare.contestants import Contestant
@@ -12,7 +14,7 @@ from lab.compare.measuring import STEPS_OF_THE_RATE, Results, closed_loop, one_a
 from lab.compare.plan import ComparePlan
 from lab.compare.third import MAXIMUM_ORDERS, at_a_third
 from lab.measure import Timing
-from lab.paired import ratio_of_pairs
+from lab.paired import difference_of_pairs, ratio_of_pairs
 from lab.placing import Placed
 from orders.loader import OrderBook
 from orders.model import Order
@@ -148,15 +150,62 @@ def test_a_ratio_is_the_median_of_pairs_with_an_interval_that_holds_it() -> None
     assert found is not None
     assert found.low <= found.median <= found.high
     assert found.median == pytest.approx(2.05)
-    assert found.is_clear
+    assert found.low > 1
+    assert found.has_interval
 
 
-def test_of_one_pair_there_is_no_ratio_and_of_a_few_none_that_is_clear() -> None:
+def test_of_one_pair_there_is_no_ratio_and_of_a_few_no_interval() -> None:
     few = ratio_of_pairs([2.0, 2.0], [1.0, 1.0], seed=1)
 
     assert ratio_of_pairs([2.0], [1.0], seed=1) is None
     assert few is not None
-    assert not few.is_clear
+    assert not few.has_interval
+
+
+def test_a_difference_is_the_mean_over_the_orders_that_both_ran_by_students_t() -> None:
+    saga = {"1": 5.0, "2": 6.0, "3": 9.0, "4": 5.0, "of saga": 99.0}
+    choreography = {"1": 6.0, "2": 7.0, "3": 10.0, "4": 8.0, "of": 1.0, "choreography": 1.0}
+
+    found = difference_of_pairs(choreography, saga)
+
+    assert found is not None
+    assert (found.mean, found.pairs, found.left_out) == (1.5, 4, 3)
+    half = 3.182446 * 1 / 2  # t(0.975, 3), and a standard deviation of 1
+    assert (found.low, found.high) == pytest.approx((1.5 - half, 1.5 + half), abs=1e-4)
+
+
+def test_what_makes_an_order_dear_in_both_does_not_hide_a_difference() -> None:
+    saga = {str(order): 5.0 + order % 7 * 10 for order in range(40)}
+    choreography = {order: actions + 1 + (order == "0") for order, actions in saga.items()}
+
+    found = difference_of_pairs(choreography, saga)
+
+    assert found is not None
+    assert 0.9 < found.low < found.mean < found.high < 1.1
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [({}, {}), ({"1": 1.0}, {"1": 2.0}), ({"1": 1.0, "2": 1.0}, {"3": 1.0, "4": 1.0})]
+)
+def test_of_less_than_two_orders_that_both_ran_there_is_no_difference(
+    ours: dict[str, float], theirs: dict[str, float]
+) -> None:
+    assert difference_of_pairs(ours, theirs) is None
+
+
+@given(st.dictionaries(st.integers(0, 30).map(str), st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=2))
+@settings(max_examples=50, deadline=None)
+def test_a_difference_holds_its_mean_and_is_the_same_in_the_other_direction(
+    pairs: dict[str, tuple[float, float]],
+) -> None:
+    ours, theirs = ({order: pair[which] for order, pair in pairs.items()} for which in (0, 1))
+
+    there, back = difference_of_pairs(ours, theirs), difference_of_pairs(theirs, ours)
+
+    assert there is not None
+    assert back is not None
+    assert there.low <= there.mean <= there.high
+    assert (there.low, there.mean, there.high) == pytest.approx((-back.high, -back.mean, -back.low), abs=2e-4)
 
 
 @pytest.mark.parametrize("orders", [1, 2, 3, 50, 100, 1_000, 5_000])

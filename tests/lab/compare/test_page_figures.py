@@ -22,14 +22,25 @@ from tests.lab.compare.varied import VARIED, judged
 SAMPLE = judged(samples.comparison())
 
 NOT_SHOWN = re.compile(
-    r"styles\.\w+\.noise_per_order\..*"  # in the interval of the verdict's cost, which is worked out from it
+    r"styles\.\w+\.noise_per_order\..*"  # what --check holds against a baseline
     r"|fan_out\.\d\.(end_to_end_ms|ms_per_subscriber)\.(p95|p99|max|n)"
     r"|fan_out\.\d\.history_events_per_order"
 )
 """Of what is on the page: these are only in the JSON."""
 
 SHOWN = (
-    *("styles", "ratios", "references", "fan_out", "growth", "blast", "consistent_ms", "orders", "parity.compared"),
+    *(
+        "styles",
+        "ratios",
+        "differences",
+        "references",
+        "fan_out",
+        "growth",
+        "blast",
+        "consistent_ms",
+        "orders",
+        "parity.compared",
+    ),
     *("eventbridge_usd_per_million_orders", "timelines", "audit.checked", "coupling.modules"),
 )
 

@@ -17,7 +17,17 @@ from tests.lab.compare.varied import VARIED, judged
 SAMPLE = judged(samples.comparison())
 
 SHOWN = (
-    *("styles", "ratios", "blast", "consistent_ms", "orders", "seed", "parity.compared", "audit.checked"),
+    *(
+        "styles",
+        "ratios",
+        "differences",
+        "blast",
+        "consistent_ms",
+        "orders",
+        "seed",
+        "parity.compared",
+        "audit.checked",
+    ),
     *("eventbridge_usd_per_million_orders", "coupling.modules"),
 )
 NOT_SHOWN = re.compile(r"styles\.\w+\.noise_per_order\..*|.*_ms\.([a-z]+\.)?max")
