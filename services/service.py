@@ -22,6 +22,8 @@ class Cancellation(BaseModel):
     reason: str
     content: str | None = None
     """Fingerprint of the order to undo; None for the one that the order id stands for, as where a customer cancels."""
+    refused: bool = False
+    """Whether a service knows another order under the id: who took this one for its order lets the id go."""
     dice: Dice | None = None
 
     def redriven(self) -> "Cancellation":
