@@ -58,7 +58,13 @@ class AnalyticsActivities:
 
         recorded, reversed_ = (_key(style, order_id, effect) for effect in ("sale.recorded", "sale.reversed"))
         undone = self._ledger.undo(
-            recorded, reversed_, reverse, SaleReversed, content=cancellation.content, dice=cancellation.dice
+            recorded,
+            reversed_,
+            reverse,
+            SaleReversed,
+            content=cancellation.content,
+            since_us=cancellation.since_us,
+            dice=cancellation.dice,
         )
         let_go_if_refused(self._ledger, ANALYTICS.name, cancellation)
         return undone

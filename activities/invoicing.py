@@ -56,7 +56,13 @@ class InvoicingActivities:
 
         issued, credited = (_key(style, order_id, effect) for effect in ("invoice.issued", "credit_note.issued"))
         undone = self._ledger.undo(
-            issued, credited, credit, CreditNoteIssued, content=cancellation.content, dice=cancellation.dice
+            issued,
+            credited,
+            credit,
+            CreditNoteIssued,
+            content=cancellation.content,
+            since_us=cancellation.since_us,
+            dice=cancellation.dice,
         )
         let_go_if_refused(self._ledger, INVOICING.name, cancellation)
         return undone

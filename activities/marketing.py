@@ -130,7 +130,13 @@ class MarketingActivities:
             )
 
         return self._ledger.undo(
-            confirmed, key, send, CancellationSent, content=cancellation.content, dice=cancellation.dice
+            confirmed,
+            key,
+            send,
+            CancellationSent,
+            content=cancellation.content,
+            since_us=cancellation.since_us,
+            dice=cancellation.dice,
         )
 
     def _leave_campaign(self, placement: Placement, customer_id: str) -> CampaignLeft | None:
@@ -162,7 +168,13 @@ class MarketingActivities:
 
         left, rejoined = (_key(style, order_id, effect) for effect in ("campaign.left", "campaign.rejoined"))
         return self._ledger.undo(
-            left, rejoined, rejoin, CampaignRejoined, content=cancellation.content, dice=cancellation.dice
+            left,
+            rejoined,
+            rejoin,
+            CampaignRejoined,
+            content=cancellation.content,
+            since_us=cancellation.since_us,
+            dice=cancellation.dice,
         )
 
     def _send(self, db: Connection, key: EffectKey, mail: EmailMessage, sent: SentMail) -> SentMail:

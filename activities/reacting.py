@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from temporalio import activity
 
 from events.bus import ROUTE
-from events.catalogue import CancelRequested, OrderCancelled
+from events.catalogue import CancelRequested, OrderRefused
 from events.envelope import Event
 from events.subscriptions import Reaction, RoutedEvent, SubscriptionRegistry
 from faults.dice import Dice
@@ -56,7 +56,7 @@ class Reporter:
         """
         content = placement_of(cause).order.fingerprint
         refused = cause.model_copy(update={"ordercontent": content})
-        fact = OrderCancelled(order_id=cause.correlation_key, reason=str(why))
+        fact = OrderRefused(order_id=cause.correlation_key, reason=str(why), placed_us=_placed_us(cause))
         return self._react(refused, {"order.cancelled": fact}, prefix=f"{cause.correlation_key}/{content[:8]}")
 
 
@@ -81,14 +81,16 @@ def placement_of(event: Event) -> Placement:
 
 def cancellation_of(event: Event) -> Cancellation:
     """The compensation that an event asks for which cancels the order: the same as the saga's."""
-    fact = OrderCancelled.model_validate(event.data)
+    fact = OrderRefused.model_validate(event.data)
+    # A customer, or another system, cancels whatever order the id stands for; who refuses one says which.
+    refused = event.type == "order.cancelled" and event.ordercontent is not None
     return Cancellation(
         style="choreography",
         order_id=fact.order_id,
         reason=fact.reason,
         content=event.ordercontent,
-        # A customer, or another system, cancels whatever order the id stands for; who refuses one says which.
-        refused=event.type == "order.cancelled" and event.ordercontent is not None,
+        refused=refused,
+        since_us=fact.placed_us if refused else None,
         dice=_dice_of(event),
     )
 
@@ -97,6 +99,11 @@ def request_of(event: Event) -> CancelRequest:
     """The customer's wish that `order.cancel_requested` tells of."""
     fact = CancelRequested.model_validate(event.data)
     return CancelRequest(style="choreography", order_id=fact.order_id, reason=fact.reason, dice=_dice_of(event))
+
+
+def _placed_us(placed: Event) -> int | None:
+    """When an order was placed; None where another system's event says no time that can be believed."""
+    return int(placed.time.timestamp() * 1e6) if placed.time <= datetime.now(UTC) else None
 
 
 def _dice_of(event: Event) -> Dice | None:

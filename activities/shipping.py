@@ -67,7 +67,13 @@ class ShippingActivities:
 
         created, cancelled = (_key(style, order_id, effect) for effect in ("shipment.created", "shipment.cancelled"))
         undone = self._ledger.undo(
-            created, cancelled, cancel, ShipmentCancelled, content=cancellation.content, dice=cancellation.dice
+            created,
+            cancelled,
+            cancel,
+            ShipmentCancelled,
+            content=cancellation.content,
+            since_us=cancellation.since_us,
+            dice=cancellation.dice,
         )
         let_go_if_refused(self._ledger, SHIPPING.name, cancellation)
         return undone

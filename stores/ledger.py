@@ -135,11 +135,19 @@ class Ledger:
         with self.engine.begin() as db:
             self._may_take(db, EffectKey(style, order_id, service, ""), content)
 
-    def let_go(self, style: Style, order_id: str, service: str, content: str) -> None:
+    def let_go(self, style: Style, order_id: str, service: str, content: str, *, since_us: int | None = None) -> None:
         """Give up the id of an order that was refused, as another service knows another one under it.
 
         What was done and undone for it, and the keys that it closed, are filed under an id of its own, and it can't
-        be done any more. Call it when all of it was undone. An id that stands for another order stays as it is.
+        be done any more. Call it when all of it was undone. An id that stands for another order, or for one
+        that the service had met before, stays as it is.
+
+        Args:
+            style: of the order.
+            order_id: of the order.
+            service: whose rows they are.
+            content: fingerprint of the order.
+            since_us: when it was placed, in microseconds since 1970; None where it can't have been met before.
         """
         with self.engine.begin() as db:
             if known_content(db, self._contents, style=style, order_id=order_id, service=service) != content:
@@ -147,14 +155,15 @@ class Ledger:
             effects = self._effects
             of_order = (effects.c.style == style) & (effects.c.order_id == order_id) & (effects.c.service == service)
             rows = db.execute(select(effects).where(of_order)).all()
-            done = {row.effect for row in rows if row.state == DONE}
+            own = [row for row in rows if row.state == DONE or row.fact == json.dumps(content)]
+            if since_us is not None and any(row.at_us < since_us for row in own):
+                return
             under = refused_id(order_id, content)
-            for row in rows:
-                if row.state == DONE or row.fact == json.dumps(content):
-                    filed = EffectKey(style, under, service, row.effect)
-                    this = effects.c.idempotency_key == row.idempotency_key
-                    db.execute(update(effects).where(this).values(idempotency_key=str(filed), order_id=under))
-            if done:
+            for row in own:
+                filed = EffectKey(style, under, service, row.effect)
+                this = effects.c.idempotency_key == row.idempotency_key
+                db.execute(update(effects).where(this).values(idempotency_key=str(filed), order_id=under))
+            if any(row.state == DONE for row in own):
                 file_business_rows(db, self._metadata, style=style, order_id=order_id, under=under)
             known = self._contents
             this = (known.c.style == style) & (known.c.order_id == order_id) & (known.c.service == service)
@@ -169,6 +178,7 @@ class Ledger:
         fact: type[Fact],
         *,
         content: str | None,
+        since_us: int | None = None,
         dice: Dice | None = None,
     ) -> Fact | None:
         """Undo an effect and record that; where it never happened, close its key, so that a late attempt is refused.
@@ -181,6 +191,7 @@ class Ledger:
             do: writes the undoing rows and answers the fact.
             fact: its model, to read it back.
             content: fingerprint of the order that is undone; None for the one that the order id stands for.
+            since_us: what was done before this moment stays: microseconds since 1970; None to undo it whenever it was.
             dice: decide what goes wrong with it.
 
         Returns:
@@ -198,6 +209,8 @@ class Ledger:
                     done, key = replace(done, order_id=under), replace(key, order_id=under)
                 elif not self._owns(db, done, content):
                     return None
+            if since_us is not None and self._was_done_before(db, done, since_us):
+                return None
             if self.close(db, done, content=content):
                 return None
         return self._under(dice, key, lambda: self._perform(key, do, fact))
@@ -301,6 +314,11 @@ class Ledger:
     def _state(self, db: Connection, key: EffectKey) -> str | None:
         row = self._effects.c.idempotency_key == str(key)
         return db.execute(select(self._effects.c.state).where(row)).scalar_one_or_none()
+
+    def _was_done_before(self, db: Connection, key: EffectKey, at_us: int) -> bool:
+        row = self._effects.c.idempotency_key == str(key)
+        found = db.execute(select(self._effects.c.state, self._effects.c.at_us).where(row)).one_or_none()
+        return found is not None and found.state == DONE and found.at_us < at_us
 
     def _answer_again(self, db: Connection, key: EffectKey, fact: type[Fact]) -> Fact:
         row = self._effects.c.idempotency_key == str(key)

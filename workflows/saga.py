@@ -170,13 +170,14 @@ class Saga:
             reason=reason,
             content=content,
             refused=self._id_is_taken,
+            since_us=int(workflow.info().start_time.timestamp() * 1e6) if self._id_is_taken else None,
             dice=self._dice,
         )
         self._parked.clear()
         for undo in reversed(self._compensations):
             await self._attempt(undo, cancellation)
         if self._id_is_taken and self._customer_wants_it_off:  # then the order is meant that the services keep
-            of_the_other = cancellation.model_copy(update={"content": None, "refused": False})
+            of_the_other = cancellation.model_copy(update={"content": None, "refused": False, "since_us": None})
             for undo in reversed(self._compensations):
                 if undo.service.name not in self._parked:
                     await self._attempt(undo, of_the_other)

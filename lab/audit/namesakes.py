@@ -13,9 +13,22 @@ from lab.audit.scenario import UNDO_OF, Key
 
 
 def services_of_another(order: PlacedOrder, books: Books) -> frozenset[str]:
-    """The services whose rows under the order's id are those of an order with other content."""
+    """The services whose rows under the order's id are not of this placing of it.
+
+    They are those of an order with other content; or, where such a service has refused this one, of an earlier placing
+    of it, which Temporal has forgotten: that one stays as it was.
+    """
     known = books.of("order_contents", order.key)
-    return frozenset(row["service"] for row in known if row["content"] != order.content.fingerprint)
+    another = {row["service"] for row in known if row["content"] != order.content.fingerprint}
+    if not another or not _was_refused(order):
+        return frozenset(another)
+    rows = books.of("effects", order.key)
+    earlier = {row["service"] for row in rows if row["at_us"] < order.placed_us}
+    return frozenset(another | (earlier - {row["service"] for row in rows if row["at_us"] >= order.placed_us}))
+
+
+def _was_refused(order: PlacedOrder) -> bool:
+    return order.has_ended_as("refused") or order.has_ended_as("superseded") or is_called_off(order.last.shown)
 
 
 def services_that_know_none(key: Key, books: Books) -> frozenset[str]:
@@ -50,8 +63,7 @@ def namesake_violations(order: PlacedOrder, books: Books, services: Collection[s
     # A customer, or another system, means the other one then, which is undone.
     if has_request(order) or is_cancelled_from_outside(order):
         return
-    cancelled = order.has_ended_as("refused") or order.has_ended_as("superseded") or is_called_off(order.last.shown)
-    if services and not cancelled:
+    if services and not _was_refused(order):
         yield f"{', '.join(sorted(services))} keep this id for an order with other content, but nobody refused this one"
     for row in books.of("effects", order.key):
         if row["service"] in services and row["at_us"] > order.placed_us:

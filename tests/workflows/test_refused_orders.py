@@ -30,6 +30,8 @@ NO_MAIL = Dice(
 )
 """Marketing does not get round to its work."""
 
+TELLING = ("marketing.tell_customer", "marketing.on_order_cancelled")
+
 DONE = {"shipment.created", "invoice.issued", "confirmation.sent", "campaign.left", "sale.recorded"}
 
 
@@ -110,6 +112,36 @@ async def test_a_service_that_met_only_the_stranger_does_its_work_for_the_older_
         ids = [str(one.fact["message_id"]) for one in everything if one.style == style and "message_id" in one.fact]
         assert len(set(ids)) == len(ids)
         assert [len(mails.of(one)) for one in ids] == [1] * len(ids)
+
+
+async def test_an_order_is_not_undone_because_a_stranger_was_deleted_by_hand_before_it_was_undone(
+    labs: Labs, order: Order
+) -> None:
+    before = await known_to_all_but_marketing(labs, order)
+    async with open_lab(before.client, before.settings.data, fakes=[failing(one) for one in TELLING]) as lab:
+
+        async def break_off(style: Style) -> None:
+            placed = await lab.placer.place(namesake(order), style)
+            await end_of(lab.client, placed, look_every_s=0.1)
+            await forget(lab.client, order, style)
+
+        await asyncio.gather(*(break_off(style) for style in STYLES))
+    async with open_lab(before.client, before.settings.data) as again:
+        ends = await in_both(lambda style: again.run(order, style))
+        left = {style: set(again.effects(order, style)) for style in STYLES}
+        report = await audited(again, order)
+        accepted = [await cancel(again, order, style) for style in STYLES]
+        undone = {style: set(again.effects(order, style)) for style in STYLES}
+
+    for end in ends:
+        # in the choreography, marketing may have been told of the refusal before it was handed the stranger's order
+        expected = OrderState.CANCELLED if "confirmation.sent" in left[end.style] else OrderState.COMPLETED
+        assert end.state is expected
+        assert "shipment.created" in left[end.style]
+        assert not left[end.style] & {"shipment.cancelled", "credit_note.issued", "sale.reversed"}
+    assert not report.violations
+    assert accepted == [True, True]
+    assert all({"shipment.cancelled", "credit_note.issued", "sale.reversed"} <= effects for effects in undone.values())
 
 
 async def audited_alone(lab: Lab, order: Order) -> bool:
