@@ -56,7 +56,7 @@ class Reporter:
         """
         content = placement_of(cause).order.fingerprint
         refused = cause.model_copy(update={"ordercontent": content})
-        fact = OrderRefused(order_id=cause.correlation_key, reason=str(why), placed_us=_placed_us(cause))
+        fact = OrderRefused(order_id=cause.correlation_key, reason=str(why), refused=True, placed_us=_placed_us(cause))
         return self._react(refused, {"order.cancelled": fact}, prefix=f"{cause.correlation_key}/{content[:8]}")
 
 
@@ -83,7 +83,7 @@ def cancellation_of(event: Event) -> Cancellation:
     """The compensation that an event asks for which cancels the order: the same as the saga's."""
     fact = OrderRefused.model_validate(event.data)
     # A customer, or another system, cancels whatever order the id stands for; who refuses one says which.
-    refused = event.type == "order.cancelled" and event.ordercontent is not None
+    refused = fact.refused and event.ordercontent is not None
     return Cancellation(
         style="choreography",
         order_id=fact.order_id,

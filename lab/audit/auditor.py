@@ -193,4 +193,5 @@ def _about(order_id: str, style: Style | None, guarantee: int, found: Iterable[s
 
 
 def _is_wanted(order_id: str, wanted: frozenset[str] | None) -> bool:
-    return wanted is None or order_id in wanted
+    """What the services have filed under a refused order's own id is about the id that it was placed under."""
+    return wanted is None or order_id.partition("|")[0] in wanted

@@ -23,8 +23,9 @@ def services_of_another(order: PlacedOrder, books: Books) -> frozenset[str]:
     if not another or not _was_refused(order):
         return frozenset(another)
     rows = books.of("effects", order.key)
-    earlier = {row["service"] for row in rows if row["at_us"] < order.placed_us}
-    return frozenset(another | (earlier - {row["service"] for row in rows if row["at_us"] >= order.placed_us}))
+    touched_since = {row["service"] for row in rows if row["at_us"] >= order.placed_us}
+    met_before = {row["service"] for row in known} & {row["service"] for row in rows} - touched_since
+    return frozenset(another | met_before)
 
 
 def _was_refused(order: PlacedOrder) -> bool:
