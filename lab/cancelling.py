@@ -73,8 +73,10 @@ class Canceller:
             # Nothing is left to be done, unless it was refused: then the id, and the wish, are another order's.
             if outcome.state is OrderState.CANCELLED and not outcome.refused:
                 return CancelDecision(accepted=True, reason=outcome.reason or BY_THE_CUSTOMER)
-        if before is not None and before.status is WorkflowExecutionStatus.CANCELED:  # nor here
-            return CancelDecision(accepted=True, reason="the workflow was cancelled")
+        if before is not None and before.status is WorkflowExecutionStatus.CANCELED:  # likewise; it has no result
+            stopped = self._client.get_workflow_handle_for(OrderSaga.run, before.id, run_id=before.run_id)
+            if not (await stopped.query(OrderSaga.progress)).refused:
+                return CancelDecision(accepted=True, reason="the workflow was cancelled")
         digest = None if before is None else await before.memo_value(DIGEST, default=None)
         request = CancelRequest(
             style="saga",

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import pytest
+from temporalio.client import WorkflowFailureError
 
 from events.bus import bus_id
 from events.envelope import Event
@@ -16,10 +17,11 @@ from lab.audit.mails import read_mails
 from lab.cancelling import Canceller
 from lab.effects import all_effects
 from lab.placing import Placer
+from lab.runs import workflow_id
 from lab.status import OrderStatus, end_of
 from orders.model import STYLES, Order, Style
 from runtime.errors import OrderlabError
-from tests.labs import Lab, Labs, failing, forget, namesake, open_lab, until
+from tests.labs import Lab, Labs, failing, forget, holding, namesake, open_lab, until
 from tests.workflows.test_forgotten import CLEAN, audited, cancel, completed, handed_over
 
 NO_MAIL = Dice(
@@ -178,6 +180,26 @@ async def test_a_customer_who_cancels_after_a_stranger_was_refused_cancels_the_o
     assert await asyncio.gather(*(answer(style) for style in STYLES)) == [True, True]
     assert [len(lab.effects(order, style)) for style in STYLES] == [10, 10]
     assert await audited(lab, order) == CLEAN
+
+
+async def test_a_customer_who_cancels_after_temporal_has_stopped_a_stranger_cancels_the_older_order(
+    labs: Labs, order: Order
+) -> None:
+    before = await known_to_all_but_marketing(labs, order)
+    thanking = holding("marketing.thank_customer")
+    async with open_lab(before.client, before.settings.data, fakes=[thanking]) as lab:
+        saga = lab.client.get_workflow_handle(workflow_id("saga", order.order_id))
+        await lab.placer.place(namesake(order), "saga")
+        await asyncio.to_thread(thanking.begun.wait, 30)
+        await saga.cancel()
+        thanking.released.set()
+        with pytest.raises(WorkflowFailureError):
+            await saga.result()
+
+        accepted = await cancel(lab, order, "saga")
+
+    assert accepted
+    assert {"shipment.cancelled", "credit_note.issued", "sale.reversed"} <= set(lab.effects(order, "saga"))
 
 
 async def test_a_customer_whose_parcel_was_handed_over_is_refused_also_after_a_stranger(lab: Lab, order: Order) -> None:
