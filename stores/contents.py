@@ -7,7 +7,9 @@ A service that has not met the old order takes another one for it, until some se
 the id is let go: what was done and undone for the refused order is filed under an id of its own.
 """
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, select, update
+from functools import cache
+
+from sqlalchemy import Column, Connection, MetaData, Select, String, Table, bindparam, select, update
 
 from orders.model import Style
 from stores.database import insert_if_new
@@ -53,9 +55,16 @@ def stands_for(  # noqa: PLR0913 - the columns
 
 def known_content(db: Connection, table: Table, *, style: Style, order_id: str, service: str) -> str | None:
     """The content that an order id stands for; None where no order was met under it."""
-    row = (table.c.style == style) & (table.c.order_id == order_id) & (table.c.service == service)
-    content: str | None = db.execute(select(table.c.content).where(row)).scalar_one_or_none()
+    row = {"style": style, "order_id": order_id, "service": service}
+    content: str | None = db.execute(_content_query(table), row).scalar_one_or_none()
     return content
+
+
+@cache
+def _content_query(table: Table) -> Select[str]:
+    """It is asked with every effect, and takes longer to put together than to answer."""
+    columns = (table.c.style, table.c.order_id, table.c.service)
+    return select(table.c.content).where(*(column == bindparam(column.name) for column in columns))
 
 
 def file_business_rows(db: Connection, metadata: MetaData, *, style: Style, order_id: str, under: str) -> None:
