@@ -3,6 +3,7 @@
 from sqlalchemy import Connection
 from temporalio import activity
 
+from activities.letting_go import let_go_if_refused
 from activities.reacting import Reporter, cancellation_of, placement_of
 from events.catalogue import SaleRecorded, SaleReversed
 from events.envelope import Event
@@ -56,9 +57,17 @@ class AnalyticsActivities:
             return SaleReversed(order_id=order_id, total_pence=tables.reverse_sale(db, style, order_id))
 
         recorded, reversed_ = (_key(style, order_id, effect) for effect in ("sale.recorded", "sale.reversed"))
-        return self._ledger.undo(
-            recorded, reversed_, reverse, SaleReversed, content=cancellation.content, dice=cancellation.dice
+        undone = self._ledger.undo(
+            recorded,
+            reversed_,
+            reverse,
+            SaleReversed,
+            content=cancellation.content,
+            since_us=cancellation.since_us,
+            dice=cancellation.dice,
         )
+        let_go_if_refused(self._ledger, ANALYTICS.name, cancellation)
+        return undone
 
     @activity.defn(name=ON_ORDER_PLACED)
     def on_order_placed(self, event: Event) -> Reaction:

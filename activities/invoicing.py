@@ -3,6 +3,7 @@
 from sqlalchemy import Connection
 from temporalio import activity
 
+from activities.letting_go import let_go_if_refused
 from activities.reacting import Reporter, cancellation_of, placement_of
 from events.catalogue import CreditNoteIssued, InvoiceIssued
 from events.envelope import Event
@@ -54,9 +55,17 @@ class InvoicingActivities:
             )
 
         issued, credited = (_key(style, order_id, effect) for effect in ("invoice.issued", "credit_note.issued"))
-        return self._ledger.undo(
-            issued, credited, credit, CreditNoteIssued, content=cancellation.content, dice=cancellation.dice
+        undone = self._ledger.undo(
+            issued,
+            credited,
+            credit,
+            CreditNoteIssued,
+            content=cancellation.content,
+            since_us=cancellation.since_us,
+            dice=cancellation.dice,
         )
+        let_go_if_refused(self._ledger, INVOICING.name, cancellation)
+        return undone
 
     @activity.defn(name=ON_ORDER_PLACED)
     def on_order_placed(self, event: Event) -> Reaction:

@@ -12,7 +12,7 @@ def confirmation_mail(order: Order, *, sender: str, address: str, key: str) -> E
         order: what was ordered.
         sender: address of the shop.
         address: of the customer.
-        key: the effect's idempotency key; it becomes the Message-ID.
+        key: names the mail, after the effect's idempotency key; it becomes the Message-ID.
     """
     lines = "\n".join(f"{line.quantity:>6} x {line.description}  {_pounds(line.amount_pence)}" for line in order.lines)
     return _mail(

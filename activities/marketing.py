@@ -9,6 +9,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from temporalio import activity
 
+from activities.letting_go import let_go_if_refused
 from activities.mailer import Mailer
 from activities.mails import cancellation_mail, confirmation_mail
 from activities.reacting import Reporter, cancellation_of, placement_of
@@ -47,8 +48,10 @@ class MarketingActivities:
 
         A guest is nobody to write to. The saga and the subscription keep guests away from here; this is for others.
         """
-        customer_id = placement.order.customer_id
+        order, customer_id = placement.order, placement.order.customer_id
         if customer_id is None:
+            if not placement.rehearsal:
+                self._ledger.remember(placement.style, order.order_id, MARKETING.name, order.fingerprint)
             return CustomerThanked(confirmation=None, campaign=None)
         return CustomerThanked(
             confirmation=self._send_confirmation(placement, customer_id),
@@ -73,6 +76,7 @@ class MarketingActivities:
             failures.append(failure)
         if failures:  # one that may pass first: then both are tried again, and one for good would end that
             raise min(failures, key=lambda failure: type(failure).__name__ in MARKETING.attempts.non_retryable)
+        let_go_if_refused(self._ledger, MARKETING.name, cancellation)
         return CustomerTold(cancellation=told, campaign=back)
 
     @activity.defn(name=ON_ORDER_PLACED)
@@ -96,7 +100,8 @@ class MarketingActivities:
 
         def send(db: Connection) -> ConfirmationSent:
             address = self._mailer.address_of(customer_id)
-            mail = confirmation_mail(order, sender=self._mailer.sender, address=address, key=str(key))
+            name = tables.mail_name(db, key)
+            mail = confirmation_mail(order, sender=self._mailer.sender, address=address, key=name)
             return self._send(
                 db, key, mail, ConfirmationSent(order_id=order.order_id, message_id=mail["Message-ID"], address=address)
             )
@@ -118,13 +123,20 @@ class MarketingActivities:
         def send(db: Connection) -> CancellationSent:
             order_id = cancellation.order_id
             address = tables.confirmed_address(db, cancellation.style, order_id)
-            mail = cancellation_mail(order_id, sender=self._mailer.sender, address=address, key=str(key))
+            name = tables.mail_name(db, key)
+            mail = cancellation_mail(order_id, sender=self._mailer.sender, address=address, key=name)
             return self._send(
                 db, key, mail, CancellationSent(order_id=order_id, message_id=mail["Message-ID"], address=address)
             )
 
         return self._ledger.undo(
-            confirmed, key, send, CancellationSent, content=cancellation.content, dice=cancellation.dice
+            confirmed,
+            key,
+            send,
+            CancellationSent,
+            content=cancellation.content,
+            since_us=cancellation.since_us,
+            dice=cancellation.dice,
         )
 
     def _leave_campaign(self, placement: Placement, customer_id: str) -> CampaignLeft | None:
@@ -156,7 +168,13 @@ class MarketingActivities:
 
         left, rejoined = (_key(style, order_id, effect) for effect in ("campaign.left", "campaign.rejoined"))
         return self._ledger.undo(
-            left, rejoined, rejoin, CampaignRejoined, content=cancellation.content, dice=cancellation.dice
+            left,
+            rejoined,
+            rejoin,
+            CampaignRejoined,
+            content=cancellation.content,
+            since_us=cancellation.since_us,
+            dice=cancellation.dice,
         )
 
     def _send(self, db: Connection, key: EffectKey, mail: EmailMessage, sent: SentMail) -> SentMail:

@@ -1,12 +1,13 @@
 """How a service takes an event in, and tells what it did about it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from pydantic import BaseModel
 from temporalio import activity
 
 from events.bus import ROUTE
-from events.catalogue import CancelRequested, OrderCancelled
+from events.catalogue import CancelRequested, OrderRefused
 from events.envelope import Event
 from events.subscriptions import Reaction, RoutedEvent, SubscriptionRegistry
 from faults.dice import Dice
@@ -34,13 +35,14 @@ class Reporter:
             facts: event type, with `__` for the dot, to what happened; None where it did not.
         """
         told = {name.replace("__", "."): fact for name, fact in facts.items() if fact is not None}
+        return self._react(cause, told, prefix=cause.correlation_key)
+
+    def _react(self, cause: Event, told: Mapping[str, BaseModel], *, prefix: str) -> Reaction:
         now = datetime.now(UTC)
         return Reaction(
             events=tuple(
                 self._registry.route(
-                    cause.follow_up(
-                        f"{cause.correlation_key}/{event_type}", event_type, source=self._source, time=now, data=fact
-                    )
+                    cause.follow_up(f"{prefix}/{event_type}", event_type, source=self._source, time=now, data=fact)
                 )
                 for event_type, fact in told.items()
             )
@@ -49,10 +51,13 @@ class Reporter:
     def refuse(self, cause: Event, why: OrderIdTakenError) -> Reaction:
         """What a handler answers to an order whose id belongs to another one: it can't be kept, whatever the service.
 
-        Who has begun it undoes that. The event says which of the two orders is meant, and nobody undoes the other.
+        Who has begun it undoes that. The event says which of the two orders is meant, and nobody undoes the other. It
+        has an id of its own, too: that the other one is cancelled may have to be told as well.
         """
-        refused = cause.model_copy(update={"ordercontent": placement_of(cause).order.fingerprint})
-        return self.tell(refused, order__cancelled=OrderCancelled(order_id=cause.correlation_key, reason=str(why)))
+        content = placement_of(cause).order.fingerprint
+        refused = cause.model_copy(update={"ordercontent": content})
+        fact = OrderRefused(order_id=cause.correlation_key, reason=str(why), refused=True, placed_us=_placed_us(cause))
+        return self._react(refused, {"order.cancelled": fact}, prefix=f"{cause.correlation_key}/{content[:8]}")
 
 
 class Routing:
@@ -76,12 +81,16 @@ def placement_of(event: Event) -> Placement:
 
 def cancellation_of(event: Event) -> Cancellation:
     """The compensation that an event asks for which cancels the order: the same as the saga's."""
-    fact = OrderCancelled.model_validate(event.data)
+    fact = OrderRefused.model_validate(event.data)
+    # A customer, or another system, cancels whatever order the id stands for; who refuses one says which.
+    refused = fact.refused and event.ordercontent is not None
     return Cancellation(
         style="choreography",
         order_id=fact.order_id,
         reason=fact.reason,
         content=event.ordercontent,
+        refused=refused,
+        since_us=fact.placed_us if refused else None,
         dice=_dice_of(event),
     )
 
@@ -90,6 +99,11 @@ def request_of(event: Event) -> CancelRequest:
     """The customer's wish that `order.cancel_requested` tells of."""
     fact = CancelRequested.model_validate(event.data)
     return CancelRequest(style="choreography", order_id=fact.order_id, reason=fact.reason, dice=_dice_of(event))
+
+
+def _placed_us(placed: Event) -> int | None:
+    """When an order was placed; None where another system's event says no time that can be believed."""
+    return int(placed.time.timestamp() * 1e6) if placed.time <= datetime.now(UTC) else None
 
 
 def _dice_of(event: Event) -> Dice | None:

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection
 from temporalio import activity
 
+from activities.letting_go import let_go_if_refused
 from activities.reacting import Reporter, cancellation_of, placement_of, request_of
 from events.catalogue import CancellationRefused, OrderCancelled, ShipmentCancelled, ShipmentCreated
 from events.envelope import Event
@@ -65,9 +66,17 @@ class ShippingActivities:
             return ShipmentCancelled(order_id=order_id, tracking_number=number)
 
         created, cancelled = (_key(style, order_id, effect) for effect in ("shipment.created", "shipment.cancelled"))
-        return self._ledger.undo(
-            created, cancelled, cancel, ShipmentCancelled, content=cancellation.content, dice=cancellation.dice
+        undone = self._ledger.undo(
+            created,
+            cancelled,
+            cancel,
+            ShipmentCancelled,
+            content=cancellation.content,
+            since_us=cancellation.since_us,
+            dice=cancellation.dice,
         )
+        let_go_if_refused(self._ledger, SHIPPING.name, cancellation)
+        return undone
 
     @activity.defn(name=DECIDE_CANCELLATION.activity)
     def decide_cancellation(self, request: CancelRequest) -> CancelDecision:

@@ -102,6 +102,14 @@ class OrderCancelled(Fact):
     reason: str
 
 
+class OrderRefused(OrderCancelled):
+    """The order is cancelled, as a service knows another order under its id: told as `order.cancelled`, too."""
+
+    refused: bool = False
+    placed_us: int | None = None
+    """When it was placed, in microseconds since 1970: what was done for it before stays. None for all of it."""
+
+
 class OrderFailed(OrderCancelled):
     """A critical service gave up, so the order can't be kept."""
 

@@ -70,10 +70,13 @@ class Canceller:
             outcome = await self._client.get_workflow_handle_for(
                 OrderSaga.run, before.id, run_id=before.run_id
             ).result()
-            if outcome.state is OrderState.CANCELLED:  # nothing is left to be done
+            # Nothing is left to be done, unless it was refused: then the id, and the wish, are another order's.
+            if outcome.state is OrderState.CANCELLED and not outcome.refused:
                 return CancelDecision(accepted=True, reason=outcome.reason or BY_THE_CUSTOMER)
-        if before is not None and before.status is WorkflowExecutionStatus.CANCELED:  # nor here
-            return CancelDecision(accepted=True, reason="the workflow was cancelled")
+        if before is not None and before.status is WorkflowExecutionStatus.CANCELED:  # likewise; it has no result
+            stopped = self._client.get_workflow_handle_for(OrderSaga.run, before.id, run_id=before.run_id)
+            if not (await stopped.query(OrderSaga.progress)).refused:
+                return CancelDecision(accepted=True, reason="the workflow was cancelled")
         digest = None if before is None else await before.memo_value(DIGEST, default=None)
         request = CancelRequest(
             style="saga",
@@ -115,9 +118,16 @@ class Canceller:
 
 
 def _answer_in(log: Sequence[LogEntry]) -> CancelDecision | None:
-    """What the log answers; an order that is cancelled for another reason, after a refusal, is cancelled."""
-    answers = [entry for entry in log if entry.type in {"order.cancelled", "cancellation.refused"}]
+    """What the log answers; an order that is cancelled for another reason, after a refusal, is cancelled.
+
+    What cancels an order that was refused, because its id is another's, says nothing of that other one.
+    """
+    orders = {entry.name for entry in log if entry.type == "order.placed"}
+    of_order = [entry for entry in log if entry.type in CANCELLING and entry.causationid in orders]
+    was_refused = any(entry.type == "order.cancelled" for entry in of_order)
+    told = [entry for entry in log if entry not in of_order] if was_refused else log
+    answers = [entry for entry in told if entry.type in {"order.cancelled", "cancellation.refused"}]
     if not answers:
         return None
-    off = next((entry for entry in log if entry.type in CANCELLING), None)
+    off = next((entry for entry in told if entry.type in CANCELLING), None)
     return CancelDecision(accepted=off is not None, reason=(off or answers[0]).reason or "")

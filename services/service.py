@@ -22,6 +22,11 @@ class Cancellation(BaseModel):
     reason: str
     content: str | None = None
     """Fingerprint of the order to undo; None for the one that the order id stands for, as where a customer cancels."""
+    refused: bool = False
+    """Whether a service knows another order under the id: who took this one for its order lets the id go."""
+    since_us: int | None = None
+    """When the refused order was placed, in microseconds since 1970: what was done for it before, when it was placed
+    earlier and not refused, stays. None for all that was ever done."""
     dice: Dice | None = None
 
     def redriven(self) -> "Cancellation":

@@ -2,12 +2,20 @@
 
 Temporal forgets an order some time after its end (docs/guarantees.md); what was done for it stays. Without this memory,
 another order under the same id would be answered what was done for the old one, and its undoing would undo that.
+
+A service that has not met the old order takes another one for it, until some service that has refuses that one. Then
+the id is let go: what was done and undone for the refused order is filed under an id of its own.
 """
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, select
+from functools import cache
+
+from sqlalchemy import Column, Connection, MetaData, Select, String, Table, bindparam, select, update
 
 from orders.model import Style
 from stores.database import insert_if_new
+
+BY_ID_ALONE = "by id alone"
+"""In the `info` of a table whose rows are about an order id, whatever order it stands for."""
 
 
 def contents_table(metadata: MetaData) -> Table:
@@ -25,6 +33,14 @@ def contents_table(metadata: MetaData) -> Table:
     )
 
 
+def refused_id(order_id: str, content: str) -> str:
+    """What a refused order is filed under; no order can be placed under it, as `|` is in no order id.
+
+    It fits the columns: of a very long id the end is left out. The content says the whole of it.
+    """
+    return f"{order_id[:71]}|{content[:8]}"
+
+
 def stands_for(  # noqa: PLR0913 - the columns
     db: Connection, table: Table, *, style: Style, order_id: str, service: str, content: str
 ) -> bool:
@@ -34,6 +50,27 @@ def stands_for(  # noqa: PLR0913 - the columns
     """
     if insert_if_new(db, table, style=style, order_id=order_id, service=service, content=content):
         return True
-    row = (table.c.style == style) & (table.c.order_id == order_id) & (table.c.service == service)
-    known: str = db.execute(select(table.c.content).where(row)).scalar_one()
-    return known == content
+    return known_content(db, table, style=style, order_id=order_id, service=service) == content
+
+
+def known_content(db: Connection, table: Table, *, style: Style, order_id: str, service: str) -> str | None:
+    """The content that an order id stands for; None where no order was met under it."""
+    row = {"style": style, "order_id": order_id, "service": service}
+    content: str | None = db.execute(_content_query(table), row).scalar_one_or_none()
+    return content
+
+
+@cache
+def _content_query(table: Table) -> Select[str]:
+    """It is asked with every effect, and takes longer to put together than to answer."""
+    columns = (table.c.style, table.c.order_id, table.c.service)
+    return select(table.c.content).where(*(column == bindparam(column.name) for column in columns))
+
+
+def file_business_rows(db: Connection, metadata: MetaData, *, style: Style, order_id: str, under: str) -> None:
+    """File the rows of an order's effects under another id, in all tables of a service but its ledger."""
+    for table in metadata.sorted_tables:
+        is_per_order = {"style", "order_id"} <= set(table.columns.keys())
+        if is_per_order and table.name not in {"effects", "order_contents"} and not table.info.get(BY_ID_ALONE):
+            rows = (table.c.style == style) & (table.c.order_id == order_id)
+            db.execute(update(table).where(rows).values(order_id=under))

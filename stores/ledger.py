@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
+    delete,
     func,
     select,
     update,
@@ -28,7 +29,7 @@ from sqlalchemy import (
 from faults.dice import NOTHING, Dice
 from orders.model import Style
 from runtime.errors import OrderIdTakenError, SupersededError
-from stores.contents import contents_table, stands_for
+from stores.contents import contents_table, file_business_rows, known_content, refused_id, stands_for
 from stores.database import insert_if_new, insert_into, open_database
 
 Fact = TypeVar("Fact", bound=BaseModel)
@@ -68,7 +69,9 @@ def effects_table(metadata: MetaData) -> Table:
         Column("effect", String(60), nullable=False),
         Column("state", String(8), nullable=False),  # `done`, or `closed`: compensated before it ever happened
         Column("at_us", BigInteger, nullable=False),  # microseconds since 1970, UTC, stamped just before the commit
-        Column("fact", Text),  # JSON of what the effect answered, answered again to a repeated call
+        # JSON of what the effect answered, answered again to a repeated call; of a closed key, the content of the order
+        # that closed it, where that is known.
+        Column("fact", Text),
     )
 
 
@@ -77,6 +80,7 @@ class Ledger:
 
     def __init__(self, url: URL | str, metadata: MetaData) -> None:
         self.engine: Engine = open_database(url, metadata)
+        self._metadata = metadata
         self._effects = metadata.tables["effects"]
         self._attempts = metadata.tables["fault_attempts"]
         self._contents = metadata.tables["order_contents"]
@@ -94,6 +98,8 @@ class Ledger:
     ) -> Fact:
         """Do it and record it, or answer what was recorded when it was done.
 
+        Whatever goes wrong, the order has been met: its id stands for it from then on.
+
         Args:
             key: names the effect.
             do: writes the effect's rows and answers the fact.
@@ -104,7 +110,7 @@ class Ledger:
             dice: decide what goes wrong with it.
 
         Raises:
-            OrderIdTakenError: the order id stands for an order of other content.
+            OrderIdTakenError: the order id stands for an order of other content, or this one was refused before.
             SupersededError: the effect was compensated, before it happened or since.
             PermanentFaultError: the dice say so.
             TransientFaultError: likewise.
@@ -115,7 +121,54 @@ class Ledger:
         def perform() -> tuple[Fact, bool]:
             return self._perform(key, do, fact, content=content, undoing=undoing, rehearsal=rehearsal)
 
-        return self._under(dice, key, perform)
+        try:
+            return self._under(dice, key, perform)
+        except (OrderIdTakenError, SupersededError):
+            raise
+        except Exception:
+            if not rehearsal:
+                self.remember(key.style, key.order_id, key.service, content)
+            raise
+
+    def remember(self, style: Style, order_id: str, service: str, content: str) -> None:
+        """Keep which order an id stands for, though nothing was done for it; one that stands for another stays."""
+        with self.engine.begin() as db:
+            self._may_take(db, EffectKey(style, order_id, service, ""), content)
+
+    def let_go(self, style: Style, order_id: str, service: str, content: str, *, since_us: int | None = None) -> None:
+        """Give up the id of an order that was refused, as another service knows another one under it.
+
+        What was done and undone for it, and the keys that it closed, are filed under an id of its own, and it can't
+        be done any more. Call it when all of it was undone. An id that stands for another order, or for one
+        that the service had met before, stays as it is.
+
+        Args:
+            style: of the order.
+            order_id: of the order.
+            service: whose rows they are.
+            content: fingerprint of the order.
+            since_us: when it was placed, in microseconds since 1970; None where it can't have been met before.
+        """
+        with self.engine.begin() as db:
+            if known_content(db, self._contents, style=style, order_id=order_id, service=service) != content:
+                return
+            effects = self._effects
+            of_order = (effects.c.style == style) & (effects.c.order_id == order_id) & (effects.c.service == service)
+            rows = db.execute(select(effects).where(of_order)).all()
+            own = [row for row in rows if row.state == DONE or row.fact == json.dumps(content)]
+            if since_us is not None and any(row.at_us < since_us for row in own):
+                return
+            under = refused_id(order_id, content)
+            for row in own:
+                filed = EffectKey(style, under, service, row.effect)
+                this = effects.c.idempotency_key == row.idempotency_key
+                db.execute(update(effects).where(this).values(idempotency_key=str(filed), order_id=under))
+            if any(row.state == DONE for row in own):
+                file_business_rows(db, self._metadata, style=style, order_id=order_id, under=under)
+            known = self._contents
+            this = (known.c.style == style) & (known.c.order_id == order_id) & (known.c.service == service)
+            db.execute(delete(known).where(this))
+            insert_if_new(db, known, style=style, order_id=under, service=service, content=content)
 
     def undo(  # noqa: PLR0913 - as `perform`
         self,
@@ -125,6 +178,7 @@ class Ledger:
         fact: type[Fact],
         *,
         content: str | None,
+        since_us: int | None = None,
         dice: Dice | None = None,
     ) -> Fact | None:
         """Undo an effect and record that; where it never happened, close its key, so that a late attempt is refused.
@@ -137,6 +191,7 @@ class Ledger:
             do: writes the undoing rows and answers the fact.
             fact: its model, to read it back.
             content: fingerprint of the order that is undone; None for the one that the order id stands for.
+            since_us: what was done before this moment stays: microseconds since 1970; None to undo it whenever it was.
             dice: decide what goes wrong with it.
 
         Returns:
@@ -148,15 +203,28 @@ class Ledger:
             AcknowledgementLostError: likewise.
         """
         with self.engine.begin() as db:
-            if content is not None and not self._stands_for(db, done, content):
+            if content is not None:
+                if self._is_filed(db, done, content):  # asked once more: it is answered what it was then
+                    under = refused_id(done.order_id, content)
+                    done, key = replace(done, order_id=under), replace(key, order_id=under)
+                elif not self._owns(db, done, content):
+                    return None
+            if since_us is not None and self._was_done_before(db, done, since_us):
                 return None
-            if self.close(db, done):
+            if self.close(db, done, content=content):
                 return None
         return self._under(dice, key, lambda: self._perform(key, do, fact))
 
-    def close(self, db: Connection, key: EffectKey) -> bool:
-        """Close the key of an effect, so that it never happens; tells whether that was in time."""
-        return self._claim(db, key, CLOSED) or self._state(db, key) == CLOSED
+    def close(self, db: Connection, key: EffectKey, *, content: str | None = None) -> bool:
+        """Close the key of an effect, so that it never happens; tells whether that was in time.
+
+        Args:
+            db: the transaction that it is done in.
+            key: names the effect.
+            content: fingerprint of the order that it is closed for; None for whatever order the id stands for.
+        """
+        by = None if content is None else json.dumps(content)
+        return self._claim(db, key, CLOSED, fact=by) or self._state(db, key) == CLOSED
 
     def _under(self, dice: Dice | None, key: EffectKey, perform: Callable[[], tuple[Fact, bool]]) -> Fact:
         """Perform an effect, and let befall it what the dice say: here alone does anything go wrong on purpose."""
@@ -180,7 +248,7 @@ class Ledger:
     ) -> tuple[Fact, bool]:
         """The fact, and whether it came about just now."""
         with self.engine.connect() as db, db.begin() as transaction:
-            if content is not None and not self._stands_for(db, key, content):
+            if content is not None and not self._may_take(db, key, content):
                 raise OrderIdTakenError(
                     f"order id {key.order_id} belongs to an order with other content, which {key.service} knows: "
                     "give this one an id of its own"
@@ -205,12 +273,27 @@ class Ledger:
             count: int = db.execute(bump.returning(self._attempts.c.attempts)).scalar_one()
         return count
 
-    def _stands_for(self, db: Connection, key: EffectKey, content: str) -> bool:
+    def _may_take(self, db: Connection, key: EffectKey, content: str) -> bool:
+        """Whether an order may have something done under its id."""
+        return not self._is_filed(db, key, content) and self._owns(db, key, content)
+
+    def _is_filed(self, db: Connection, key: EffectKey, content: str) -> bool:
+        """Whether an order was refused before, and what was done for it is filed under another id."""
+        filed = known_content(
+            db,
+            self._contents,
+            style=key.style,
+            order_id=refused_id(key.order_id, content),
+            service=key.service,
+        )
+        return filed == content
+
+    def _owns(self, db: Connection, key: EffectKey, content: str) -> bool:
         return stands_for(
             db, self._contents, style=key.style, order_id=key.order_id, service=key.service, content=content
         )
 
-    def _claim(self, db: Connection, key: EffectKey, state: str) -> bool:
+    def _claim(self, db: Connection, key: EffectKey, state: str, *, fact: str | None = None) -> bool:
         return insert_if_new(
             db,
             self._effects,
@@ -221,6 +304,7 @@ class Ledger:
             effect=key.effect,
             state=state,
             at_us=now_us(),
+            fact=fact,
         )
 
     def _stamp(self, db: Connection, key: EffectKey, answer: BaseModel) -> None:
@@ -230,6 +314,11 @@ class Ledger:
     def _state(self, db: Connection, key: EffectKey) -> str | None:
         row = self._effects.c.idempotency_key == str(key)
         return db.execute(select(self._effects.c.state).where(row)).scalar_one_or_none()
+
+    def _was_done_before(self, db: Connection, key: EffectKey, at_us: int) -> bool:
+        row = self._effects.c.idempotency_key == str(key)
+        found = db.execute(select(self._effects.c.state, self._effects.c.at_us).where(row)).one_or_none()
+        return found is not None and found.state == DONE and found.at_us < at_us
 
     def _answer_again(self, db: Connection, key: EffectKey, fact: type[Fact]) -> Fact:
         row = self._effects.c.idempotency_key == str(key)

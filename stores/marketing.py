@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, delete, select
 
 from orders.model import Style
+from stores.contents import refused_id
 from stores.database import insert_if_new, insert_into
-from stores.ledger import effects_table
+from stores.ledger import EffectKey, effects_table
 
 METADATA = MetaData()
 effects_table(METADATA)
@@ -80,6 +81,17 @@ def insert_mail(  # noqa: PLR0913 - the columns
 ) -> None:
     """Note a mail that was sent."""
     insert_if_new(db, _MAILS, message_id=message_id, style=style, order_id=order_id, kind=kind, address=address)
+
+
+def mail_name(db: Connection, key: EffectKey) -> str:
+    """Names the mail of an effect: by its key, and by a number where one was sent under that to a refused order."""
+    of_refused = (
+        (_MAILS.c.style == key.style)
+        & (_MAILS.c.kind == key.effect)
+        & _MAILS.c.order_id.startswith(f"{refused_id(key.order_id, '')}", autoescape=True)
+    )
+    before = len(db.execute(select(_MAILS.c.message_id).where(of_refused)).all())
+    return f"{key}.{before + 1}" if before else str(key)
 
 
 def confirmed_address(db: Connection, style: Style, order_id: str) -> str:

@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 
 from orders.model import Order, Style
+from stores.contents import BY_ID_ALONE
 from stores.database import insert_if_new
 from stores.ledger import effects_table
 
@@ -55,6 +56,7 @@ _CANCELLATIONS = Table(  # what customers who wanted to cancel were answered, al
     Column("accepted", Boolean, nullable=False),
     Column("reason", String(500), nullable=False),
     Column("at_us", BigInteger, nullable=False),
+    info={BY_ID_ALONE: True},
 )
 
 

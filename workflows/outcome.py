@@ -28,5 +28,7 @@ class SagaOutcome(BaseModel):
     """The parked steps, or the parked compensations."""
     reason: str | None
     """Why the order was cancelled, or why the customer could not cancel it."""
+    refused: bool = False
+    """Whether a service knows another order under the id: how this one ended says nothing of that one."""
     redriven: list[str]
     """Services whose parked step was tried once more, each when the outcome of that was known."""

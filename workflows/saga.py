@@ -60,6 +60,8 @@ class Saga:
         self._one_question_at_a_time = asyncio.Lock()
         self._called_off: str | None = None
         self._refused: str | None = None
+        self._id_is_taken = False
+        self._customer_wants_it_off = False
         self._parked: dict[str, _ParkedStep] = {}
         self._listed: list[ParkedDelivery] = []
         self._redrives: list[str] = []
@@ -134,11 +136,15 @@ class Saga:
     def turn_away(self, request: CancelRequest) -> None:
         """Refuse a request that is about another order, or that shipping has refused already.
 
+        While an order is undone because its id is another's, nobody can tell what becomes of that one.
+
         Raises:
             ApplicationError: it is one of these.
         """
         if request.order_id != self._order_id:
             raise ApplicationError(f"this is order {self._order_id}, not {request.order_id}")
+        if self._id_is_taken:
+            raise ApplicationError("another one under this id is being undone first: ask again when it has ended")
         if self._refused is not None and not self._is_off():
             raise ApplicationError(self._refused, type=REFUSED)
 
@@ -159,11 +165,22 @@ class Saga:
         # An order that was placed undoes what is its own; a customer's wish to cancel is about whatever order stands.
         content = None if self._placed is None else self._placed.order.fingerprint
         cancellation = Cancellation(
-            style="saga", order_id=self._order_id, reason=reason, content=content, dice=self._dice
+            style="saga",
+            order_id=self._order_id,
+            reason=reason,
+            content=content,
+            refused=self._id_is_taken,
+            since_us=int(workflow.info().start_time.timestamp() * 1e6) if self._id_is_taken else None,
+            dice=self._dice,
         )
         self._parked.clear()
         for undo in reversed(self._compensations):
             await self._attempt(undo, cancellation)
+        if self._id_is_taken and self._customer_wants_it_off:  # then the order is meant that the services keep
+            of_the_other = cancellation.model_copy(update={"content": None, "refused": False, "since_us": None})
+            for undo in reversed(self._compensations):
+                if undo.service.name not in self._parked:
+                    await self._attempt(undo, of_the_other)
         self._list_parked()
         await self._all_redriven(meanwhile=OrderState.ATTENTION)
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -186,6 +203,7 @@ class Saga:
             compensated=self._compensated,
             given_up=parked,
             reason=self._cancelled_because or self._refused,
+            refused=self._id_is_taken,
             redriven=self._redriven,
         )
 
@@ -200,6 +218,7 @@ class Saga:
     def _call_off(self, request: CancelRequest) -> None:
         """Try nothing any more; an attempt that has begun is awaited, as it may succeed."""
         self._called_off, self._dice = request.reason, request.dice
+        self._customer_wants_it_off = True
         for handle in self._under_way:
             handle.cancel()
 
@@ -227,6 +246,7 @@ class Saga:
                 await self._accept_that_it_is_too_late(step, forward=forward)
                 return
             if (refusal := refusal_of(error)) is not None:
+                self._id_is_taken = True
                 raise StepFailedError(refusal) from error
             if forward and step.service.critical:
                 raise StepFailedError(f"{step.service.name} gave up: {reason_of(error)}") from error

@@ -13,7 +13,7 @@ from lab.audit.figures import book_violations
 from lab.audit.history import Run
 from lab.audit.logs import broken_off, lost_events
 from lab.audit.mails import Mailbox, read_mails
-from lab.audit.namesakes import namesake_violations, services_of_another
+from lab.audit.namesakes import left_of_refused, namesake_violations, services_of_another, services_that_know_none
 from lab.audit.once import effect_violations
 from lab.audit.orders import PlacedOrder, placed_order
 from lab.audit.parity import parity_violations
@@ -134,7 +134,7 @@ def _judge(evidence: _Evidence, wanted: frozenset[str] | None, *, parity: bool) 
     for key, order in orders.items():
         yield from _violations(key, 1, effect_violations(key, order.content, books, evidence.mailbox))
         yield from _violations(key, 1, namesake_violations(order, evidence.books, foreign.get(key, ())))
-        yield from _violations(key, 2, ending_violations(order, books))
+        yield from _violations(key, 2, ending_violations(order, books, evidence.books))
         if key.style == "choreography":
             yield from _violations(key, 4, sequence_violations(order.runs))
     for key, runs in evidence.buses.items():
@@ -157,8 +157,13 @@ def _judge(evidence: _Evidence, wanted: frozenset[str] | None, *, parity: bool) 
 def _unexplained(evidence: _Evidence, wanted: frozenset[str] | None) -> Iterator[Violation]:
     """What there is that no order explains, and orders that there are not."""
     explained = evidence.orders.keys() | evidence.aside
+    remembered = {key for key in evidence.books.keys() - explained if _is_remembered(key, evidence)}
     for key in evidence.books.keys() - explained:
-        if _is_wanted(key.order_id, wanted):
+        if not _is_wanted(key.order_id, wanted):
+            continue
+        if key in remembered:
+            yield from _violations(key, 1, left_of_refused(key, evidence.books))
+        else:
             why = "it was a rehearsal" if key in evidence.rehearsals else "no such order was placed"
             effects = ", ".join(sorted(evidence.books.effects(key))) or "rows of its own"
             yield from _violations(key, 1, [f"{effects} in the databases, but {why}"])
@@ -168,9 +173,14 @@ def _unexplained(evidence: _Evidence, wanted: frozenset[str] | None) -> Iterator
         if _is_wanted(mail.order_id, wanted) and not excused:
             what = f"a mail to {mail.to} that marketing has no note of: {mail.message_id}"
             yield from _about(mail.order_id, mail.style, 1, [what])
-    found = {key.order_id for key in explained | evidence.rehearsals}
+    found = {key.order_id for key in explained | evidence.rehearsals | remembered}
     for order_id in (wanted or frozenset()) - found:
         yield from _about(order_id, None, 2, ["it was placed in neither style"])
+
+
+def _is_remembered(key: Key, evidence: _Evidence) -> bool:
+    """Whether the services know which order it was, so that it was one, which Temporal has forgotten since."""
+    return key not in evidence.rehearsals and not services_that_know_none(key, evidence.books)
 
 
 def _violations(key: Key, guarantee: int, found: Iterable[str]) -> Iterator[Violation]:
@@ -183,4 +193,5 @@ def _about(order_id: str, style: Style | None, guarantee: int, found: Iterable[s
 
 
 def _is_wanted(order_id: str, wanted: frozenset[str] | None) -> bool:
-    return wanted is None or order_id in wanted
+    """What the services have filed under a refused order's own id is about the id that it was placed under."""
+    return wanted is None or order_id.partition("|")[0] in wanted

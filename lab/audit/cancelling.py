@@ -26,6 +26,14 @@ def is_called_off(log: Iterable[Fact]) -> bool:
     return any(fact.type in CANCELLING for fact in log)
 
 
+def is_cancelled_from_outside(order: PlacedOrder) -> bool:
+    """Whether another system has cancelled it, by an event, which only the choreography has.
+
+    It names no more than an order id, so it is about whatever order the services keep under that.
+    """
+    return any(fact.type in CANCELLING and not fact.source.startswith("orderlab/") for fact in order.log)
+
+
 def was_off_before(order: PlacedOrder, books: Books) -> bool:
     """Whether critical work of it was undone, or closed, before it was placed: it was cancelled in an earlier life.
 
@@ -47,8 +55,9 @@ def has_request(order: PlacedOrder) -> bool:
 def must_end_alike(saga: PlacedOrder, choreography: PlacedOrder) -> bool:
     """Whether both styles have to leave the same behind of an order.
 
-    Not where somebody wanted to stop it on its way: each style is then at another place, whatever the clock says. But
-    what was cancelled before it was placed can only end in one way.
+    Not where somebody wanted to stop it on its way: each style is then at another place, whatever the clock says. Nor
+    where another system's event has cancelled it in the one style that has events. But what was cancelled before it was
+    placed can only end in one way.
 
     Args:
         saga: the order in one style.
@@ -56,7 +65,8 @@ def must_end_alike(saga: PlacedOrder, choreography: PlacedOrder) -> bool:
     """
     if _was_placed_late(saga) and _was_placed_late(choreography):
         return True
-    return not (has_request(saga) or has_request(choreography) or _was_stopped(saga))
+    is_wanted_off = has_request(saga) or has_request(choreography) or is_cancelled_from_outside(choreography)
+    return not (is_wanted_off or _was_stopped(saga))
 
 
 def cancelling_violations(order: PlacedOrder, state: str, books: Books) -> Iterator[str]:

@@ -73,6 +73,15 @@ class Books:
             if row.get("state") != "closed"
         }
 
+    def services(self, key: Key) -> set[str]:
+        """The services that have any of these rows of an order."""
+        return {
+            row.get("service", _OWNERS[table])
+            for table in _PER_ORDER
+            for row in self.of(table, key)
+            if row.get("state") != "closed"
+        }
+
     def without(self, foreign: Mapping[Key, Collection[str]]) -> "Books":
         """The same without what these services did for these orders: it was for others under the same ids."""
         if not foreign:

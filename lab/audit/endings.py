@@ -7,10 +7,10 @@ from lab.audit.databases import Books
 from lab.audit.logs import untold_effects
 from lab.audit.once import expected_effects
 from lab.audit.orders import PlacedOrder
-from lab.audit.scenario import ORDER_SAGA, SERVICE_OF, UNDO_OF
+from lab.audit.scenario import ORDER_CANCELLATION, ORDER_SAGA, SERVICE_OF, UNDO_OF
 
 
-def ending_violations(order: PlacedOrder, books: Books) -> list[str]:
+def ending_violations(order: PlacedOrder, books: Books, everything: Books | None = None) -> list[str]:
     """What is wrong with how an order stands.
 
     How it stands is read from the databases. Then Temporal has to agree: its workflow is closed, or open with what is
@@ -19,7 +19,8 @@ def ending_violations(order: PlacedOrder, books: Books) -> list[str]:
 
     Args:
         order: must have had its time to come to an end.
-        books: the services' databases, read after the order's histories.
+        books: the services' databases, read after the order's histories, without what is another order's.
+        everything: the same with that; None where there is nothing of that kind.
     """
     closed = order.last.closed
     may_close = {"completed", "cancelled"} if order.last.workflow_type == ORDER_SAGA else {"completed"}
@@ -34,7 +35,7 @@ def ending_violations(order: PlacedOrder, books: Books) -> list[str]:
     if not found and claimed != derived:
         found.append(f"its workflow says {claimed}, the databases say {derived}")
     if not found and order.key.style == "choreography":
-        found += untold_effects(order, books)
+        found += untold_effects(order, books, everything or books)
     return [*found, *cancelling_violations(order, derived, books)]
 
 
@@ -97,6 +98,8 @@ def _claimed(order: PlacedOrder) -> str | None:
         return "cancelled"
     if run.closed is None:
         return "attention" if order.compensations_given_up() else "parked"
+    if run.workflow_type == ORDER_CANCELLATION and order.has_ended_as("refused"):
+        return "cancelled"  # the run is about the order that the services keep
     state: str | None = run.result.get("state") if isinstance(run.result, dict) else None
     return state
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lab.audit.databases import Books
 from lab.audit.history import Identity, Json, Run
+from lab.audit.namesakes import refused_key
 from lab.audit.orders import BROKEN_OFF, PlacedOrder
 from lab.audit.scenario import EFFECTS, SERVICE_OF_EFFECT
 
@@ -41,7 +42,7 @@ def broken_off(runs: Sequence[Run]) -> Iterator[str]:
         yield f"its bus was {runs[-1].closed}"
 
 
-def untold_effects(order: PlacedOrder, books: Books) -> Iterator[str]:
+def untold_effects(order: PlacedOrder, books: Books, everything: Books) -> Iterator[str]:
     """Effects of which the log does not tell, and the other way round.
 
     A service that gave up may have done its work and failed to say so, and so may one whose bus was broken off. What
@@ -49,13 +50,14 @@ def untold_effects(order: PlacedOrder, books: Books) -> Iterator[str]:
 
     Args:
         order: in the choreographed style.
-        books: the services' databases.
+        books: the services' databases, without what they did for another order under the id.
+        everything: the same with that: the log may tell of it, as where its customer has cancelled.
     """
     told = {fact.type for fact in order.last.shown} & EFFECTS
     rows = [row for row in books.of("effects", order.key) if row["state"] == "done" and row["effect"] in EFFECTS]
-    done = {row["effect"] for row in rows}
     lately_done = {row["effect"] for row in rows if row["at_us"] >= order.placed_us}
-    for effect in sorted(told - done):
+    ever_done = {effect for key in (order.key, refused_key(order)) for effect in everything.effects(key)}
+    for effect in sorted(told - ever_done):
         yield f"its log tells of {effect}, which never happened"
     if not order.was_broken_off:
         silent = order.services_that_gave_up()

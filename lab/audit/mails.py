@@ -13,7 +13,9 @@ from lab.audit.databases import Books
 from lab.audit.report import Style
 from runtime.settings import Settings
 
-_MESSAGE_ID = re.compile(r"<(?P<style>saga|choreography)\.(?P<order>.+)\.marketing\.(confirmation|cancellation)\.sent@")
+_MESSAGE_ID = re.compile(
+    r"<(?P<style>saga|choreography)\.(?P<order>.+)\.marketing\.(confirmation|cancellation)\.sent(\.\d+)?@"
+)
 _SUBJECT = re.compile(r"Your order (?P<order>\S+)( was cancelled)?$")
 
 

@@ -13,6 +13,7 @@ from faults.plan import FaultPlan
 from orders.model import Order, Placement
 from runtime.errors import OrderIdTakenError, SupersededError
 from services.service import Cancellation
+from stores.ledger import now_us
 from tests.activities.conftest import Seen, at_once, cancelled, placed
 from tests.labs import namesake
 
@@ -257,6 +258,83 @@ def test_a_handler_tells_that_an_order_under_another_s_id_is_cancelled_and_undoe
     assert told.event.reason is not None
     assert "belongs to an order with other content" in told.event.reason
     assert undone.events == ()
+    assert seen.names() == sorted(service.done)
+
+
+def refused(order: Order, since_us: int | None = None) -> Cancellation:
+    return Cancellation(
+        style="saga",
+        order_id=order.order_id,
+        reason="another service knows another order",
+        content=order.fingerprint,
+        refused=True,
+        since_us=since_us,
+    )
+
+
+def test_an_order_that_others_refused_lets_its_id_go_to_the_order_that_they_know(
+    service: Service, seen: Seen, order: Order
+) -> None:
+    stranger = namesake(order)
+    service.do(placed(stranger))
+    answers = [service.undo(refused(stranger)) for _ in range(3)]
+
+    service.do(placed(order))
+    kept = seen.effects(order_id=order.order_id)
+    service.undo(cancelled(order))
+
+    assert answers == [answers[0]] * 3
+    assert sorted(one.effect for one in kept) == sorted(service.done)
+    assert seen.names() == sorted((service.done + service.undone) * 2)
+    with pytest.raises(OrderIdTakenError):
+        service.do(placed(stranger))
+
+
+def test_an_order_that_others_refused_before_anything_was_done_for_it_keeps_nothing_from_the_one_they_know(
+    service: Service, seen: Seen, order: Order
+) -> None:
+    stranger = namesake(order)
+    service.undo(cancelled(stranger).model_copy(update={"content": stranger.fingerprint}))  # it failed elsewhere
+    service.undo(refused(stranger))
+
+    service.do(placed(order))
+
+    assert seen.names() == sorted(service.done)
+    with pytest.raises(OrderIdTakenError):
+        service.do(placed(stranger))
+
+
+def test_a_customer_s_cancellation_before_anything_was_done_holds_also_after_another_order_was_refused(
+    service: Service, seen: Seen, order: Order
+) -> None:
+    service.undo(cancelled(order))
+    service.undo(refused(namesake(order)))
+
+    with pytest.raises(SupersededError):
+        service.do(placed(order))
+    assert seen.names() == []
+
+
+def test_an_order_that_is_refused_when_it_is_placed_again_keeps_what_was_done_before(
+    service: Service, seen: Seen, order: Order
+) -> None:
+    first = service.do(placed(order))
+
+    service.undo(refused(order, since_us=now_us() + 1))
+
+    assert seen.names() == sorted(service.done)
+    assert service.do(placed(order)) == first
+
+
+def test_an_order_that_could_not_be_served_keeps_its_id_from_another_one(
+    service: Service, seen: Seen, order: Order
+) -> None:
+    with pytest.raises(PermanentFaultError):
+        service.do(Placement(style="saga", order=order, dice=Dice(plan=NOT_NOW, seed=1)))
+
+    with pytest.raises(OrderIdTakenError):
+        service.do(placed(namesake(order)))
+    service.do(placed(order))
     assert seen.names() == sorted(service.done)
 
 

@@ -44,6 +44,55 @@ async def again(labs: Labs, book: OrderBook) -> Past:
     return Past(lab, [order])
 
 
+@pytest.fixture(scope="module")
+async def forgotten(labs: Labs, book: OrderBook) -> Past:
+    """An order that was completed and forgotten."""
+    order = draw(book, "audit-forgotten")[0]
+
+    async def complete(lab: Lab, style: Style) -> None:
+        await lab.run(order, style)
+        await forget(lab.client, order, style)
+
+    async with labs() as lab:
+        await asyncio.gather(*(complete(lab, style) for style in STYLES))
+    return Past(lab, [order])
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_an_effect_that_neither_an_order_nor_the_memory_of_one_explains_is_found(
+    forgotten: Past, tmp_path: Path, style: Style
+) -> None:
+    settings = forgotten.copy(tmp_path)
+    change_mine(forgotten, settings, style, "DELETE FROM order_contents WHERE MINE")
+
+    before, report = await audit_of(forgotten), await audit_of(forgotten, settings)
+
+    assert before == AuditReport(checked=0, violations=[])
+    assert has(report, forgotten.order.order_id, style, 1, "but no such order was placed")
+    assert {one.style for one in report.violations} == {style}
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_an_effect_that_is_left_of_a_refused_order_is_found(
+    forgotten: Past, tmp_path: Path, style: Style
+) -> None:
+    settings, filed = forgotten.copy(tmp_path), f"{forgotten.order.order_id}|12345678"
+    filing = "UPDATE {} SET order_id = :filed WHERE MINE"
+    for table in ("order_contents", "effects"):
+        change(
+            settings,
+            "analytics",
+            filing.format(table),
+            style=style,
+            order_id=forgotten.order.order_id,
+            filed=filed,
+        )
+
+    report = await audit_of(forgotten, settings)
+
+    assert has(report, filed, style, 1, "sale.recorded is left of an order that was refused")
+
+
 async def test_an_order_that_was_refused_because_of_a_forgotten_one_violates_nothing(
     refused: Past, again: Past
 ) -> None:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -15,13 +15,13 @@ from events.catalogue import SaleReversed
 from runtime.errors import OrderIdTakenError, SupersededError
 from stores.ledger import EffectKey, Ledger, effects_table, read_effects
 
-What = Literal["do", "undo", "rehearse", "crash", "close"]
+What = Literal["do", "undo", "rehearse", "crash", "close", "refuse"]
 Content = Literal["a", "b"]
 Call = tuple[What, int, Content, bool]
 """What, of which of the orders, of which content, and whether an undoing says which content it means."""
 
 CALLS = st.tuples(
-    st.sampled_from(["do", "undo", "rehearse", "crash", "close"]),
+    st.sampled_from(["do", "undo", "rehearse", "crash", "close", "refuse"]),
     st.integers(0, 1),
     st.sampled_from(["a", "b"]),
     st.booleans(),
@@ -38,9 +38,20 @@ class Expected:
 
     content: Content | None = None
     state: Literal["done", "undone", "closed"] | None = None
+    closed_for: Content | None = None
+    refused: dict[Content, bool] = field(default_factory=dict)
+    """Orders that were refused, and whether anything had been done for them."""
 
     def is_of_another(self, content: Content | None) -> bool:
         return content is not None and self.content not in {None, content}
+
+    def let_go(self, content: Content) -> None:
+        if self.content != content:
+            return
+        self.refused[content] = self.state == "undone"
+        self.content = None
+        if self.state == "undone" or self.closed_for == content:
+            self.state = self.closed_for = None
 
 
 class Driver:
@@ -55,6 +66,10 @@ class Driver:
         model = self.orders[order]
         if what == "undo":
             self._undo(model, order, content if says else None)
+        elif what == "refuse":
+            self._undo(model, order, content)
+            self.ledger.let_go("saga", str(order), "test", content)
+            model.let_go(content)
         elif what == "close":
             with self.ledger.engine.begin() as db:
                 assert self.ledger.close(db, key(order, "done")) is (model.state in {None, "closed"})
@@ -66,9 +81,14 @@ class Driver:
         undone = self.ledger.undo(
             key(order, "done"), key(order, "undone"), self._act(order, "undone"), SaleReversed, content=content
         )
+        if content in model.refused:
+            assert (undone is not None) is model.refused[content]
+            return
         if model.is_of_another(content):
             assert undone is None
             return
+        if model.state is None:
+            model.closed_for = content
         assert (undone is None) is (model.state in {None, "closed"})
         model.content = model.content or content
         model.state = "undone" if model.state in {"done", "undone"} else "closed"
@@ -81,7 +101,7 @@ class Driver:
                 key(order, "done"), act, SaleReversed, content=content, undone_by="undone", rehearsal=what == "rehearse"
             )
 
-        if model.is_of_another(content):
+        if content in model.refused or model.is_of_another(content):
             with pytest.raises(OrderIdTakenError):
                 perform()
         elif model.state in {"closed", "undone"}:
@@ -90,6 +110,7 @@ class Driver:
         elif what == "crash" and model.state is None:
             with pytest.raises(RuntimeError):
                 perform()
+            model.content = content  # it was met
         else:
             perform()
             if what == "do":
@@ -120,10 +141,19 @@ def test_effects_are_those_of_a_simple_model(calls: list[Call]) -> None:
         driver.ledger.engine.dispose()
         effects = {(record.order_id, record.effect) for record in read_effects(url)}
 
-    states = [(str(number), expected.state) for number, expected in enumerate(driver.orders)]
+    states: list[tuple[str, str | None]] = [
+        (str(number), expected.state) for number, expected in enumerate(driver.orders)
+    ]
+    states += [
+        (f"{number}|{content}", "undone")
+        for number, expected in enumerate(driver.orders)
+        for content, was_done in expected.refused.items()
+        if was_done
+    ]
     done = {(order, "done") for order, state in states if state in {"done", "undone"}}
     assert effects == done | {(order, "undone") for order, state in states if state == "undone"}
-    assert all(count == 1 for (_, what), count in driver.acts.items() if what != "rehearsed")
+    lives = [sum(expected.refused.values()) + 1 for expected in driver.orders]
+    assert all(count <= lives[order] for (order, what), count in driver.acts.items() if what != "rehearsed")
 
 
 def test_a_database_made_before_there_were_contents_is_given_their_table(tmp_path: Path) -> None:
