@@ -16,6 +16,7 @@ from orders.loader import first_complaint
 from orders.model import Order
 from runtime.documents import json_of, text_of
 from runtime.errors import InputError
+from runtime.moments import in_utc
 
 
 def parse_event(text: bytes, *, where: str) -> Event:
@@ -39,6 +40,10 @@ def parse_event(text: bytes, *, where: str) -> Event:
         event = Event.model_validate({"time": datetime.now(UTC), **document})
     except ValidationError as error:
         raise InputError(f"{where} is no CloudEvent: {first_complaint(error)}") from error
+    try:
+        in_utc(event.time)
+    except ValueError as error:
+        raise InputError(f"{where} is no CloudEvent: time {error} (given: {document['time']!r})") from error
     return _readable(check_against_catalogue(event, where=where), where=where)
 
 

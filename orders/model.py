@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from faults.dice import Dice
+from runtime.moments import in_utc
 
 Style = Literal["saga", "choreography"]
 """The two ways to run one order."""
@@ -51,12 +52,7 @@ def _written_out(moment: object) -> object:
 
 def _in_utc(moment: datetime) -> datetime:
     """16:00Z and 11:00-05:00 are one moment. Without an offset it stays the time on the shop's clock."""
-    if moment.tzinfo is None:
-        return moment
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("is no moment of the years 1 to 9999 in UTC") from error
+    return moment if moment.tzinfo is None else in_utc(moment)
 
 
 class OrderLine(BaseModel):

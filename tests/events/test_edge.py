@@ -204,6 +204,27 @@ def test_a_time_that_is_written_otherwise_is_refused_by_its_name(time: object) -
     assert "time" in refused({**EVENT, "time": time}).removeprefix("my.json is no CloudEvent: ")[:10]
 
 
+@pytest.mark.parametrize(
+    "time",
+    [
+        "0001-01-01T00:00:00+23:59",
+        "0001-01-01T00:00:59+00:01",
+        "9999-12-31T23:59:59-23:59",
+        "9999-12-31T23:59:59.999999-00:01",
+    ],
+)
+def test_a_moment_that_utc_has_not_is_refused_with_what_was_given(time: str) -> None:
+    told = refused({**EVENT, "time": time})
+
+    assert "time is no moment of the years 1 to 9999 in UTC" in told
+    assert time in told
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "0001-01-01T23:59:00+23:59", "9999-12-31T23:59:59.999999Z"])
+def test_the_first_and_the_last_moment_are_taken_as_they_are_told(time: str) -> None:
+    assert taken({**EVENT, "time": time}).time == datetime.fromisoformat(time)
+
+
 @pytest.mark.parametrize("data", [1, 0, "", False, [], {}, "x"], ids=ascii)
 def test_data_beside_binary_data_is_refused_by_both_names(data: object) -> None:
     assert "data and data_base64" in refused({**EVENT, "data": data, "data_base64": "AAAA"})
