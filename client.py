@@ -1,5 +1,10 @@
 """The `orderlab` command: places orders, publishes events, looks at what became of them, compares the two styles."""
 
+if __name__ == "__main__":  # above what is heavy to import: see there
+    from runtime.start import client
+
+    client()
+
 import asyncio
 import logging
 import math
@@ -418,7 +423,3 @@ def main() -> None:
     """The process."""
     configure_logs(logging.ERROR)  # a command tells itself what goes on; workers tell the rest
     run_process(app, "orderlab")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,10 @@
 """Hosts one service, several, or all of them: `python worker.py`, `python worker.py --service shipping`."""
 
+if __name__ == "__main__":  # above what is heavy to import: see there
+    from runtime.start import worker
+
+    worker()
+
 import asyncio
 from typing import Annotated
 
@@ -37,7 +42,3 @@ def main() -> None:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(run)
     run_process(app, "worker")
-
-
-if __name__ == "__main__":
-    main()
