@@ -35,8 +35,21 @@ _Text = Annotated[
 ]
 
 
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
+
+
 def _blank_is_guest(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _in_figures(price: object) -> object:
+    """A price that is written as a text has to be a number in the figures 0 to 9, as numbers in JSON are.
+
+    `Decimal` would take the digits of every script, and underscores between them.
+    """
+    if isinstance(price, str) and not _NUMBER.fullmatch(price):
+        raise ValueError("must be a number such as '2.55'")
+    return price
 
 
 def _shortest(price: Decimal) -> Decimal:
@@ -64,7 +77,10 @@ class OrderLine(BaseModel):
     description: _Text
     quantity: Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
     unit_price: Annotated[
-        Decimal, Field(ge=0, le=1_000_000, decimal_places=2, allow_inf_nan=False), AfterValidator(_shortest)
+        Decimal,
+        Field(ge=0, le=1_000_000, decimal_places=2, allow_inf_nan=False),
+        BeforeValidator(_in_figures),
+        AfterValidator(_shortest),
     ]
     """Pounds sterling, in whole pence; in JSON write it as text ("2.55"). What comes free of charge costs 0."""
 

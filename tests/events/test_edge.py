@@ -1,5 +1,6 @@
 """What is taken in as an event, what is refused, and that the refusal names what is wrong."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from activities.reacting import Reporter, cancellation_of
 from events.attributes import MAX_NAME_BYTES, MAX_NAME_CHARS, check_name
@@ -331,3 +333,75 @@ def test_whatever_is_said_beside_what_is_needed_it_is_taken_or_refused_in_one_li
             **event.model_dump(mode="json"),
             "time": document.get("time"),
         }.items()
+
+
+# Numbers
+
+
+def digest_of(data: str) -> str:
+    return parse_event(json.dumps({**EVENT, "data": "<data>"}).replace('"<data>"', data).encode(), where="E").digest
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1", "1.0"),
+        ("1", "1e0"),
+        ("100", "1e2"),
+        ("0", "-0.0"),
+        ("2.5", "25e-1"),
+        ("10000000000000000000000", "1e22"),
+        ('{"a": [1, {"b": 2}]}', '{"a": [1.0, {"b": 2.0}]}'),
+    ],
+)
+def test_data_whose_numbers_are_written_otherwise_is_the_same_data(one: str, other: str) -> None:
+    assert digest_of(one) == digest_of(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("1", "true"), ("0", "false"), ("1", '"1"'), ("1", "1.5"), ("1", "-1"), ("[1]", "1")]
+)
+def test_data_that_says_something_else_is_other_data(one: str, other: str) -> None:
+    assert digest_of(one) != digest_of(other)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=8,
+    )
+)
+def test_data_of_texts_and_whole_numbers_keeps_the_fingerprint_that_it_had(data: JsonValue) -> None:
+    event = Event(id="e1", source="/desk", type="ticket.created", time=datetime.now(UTC), data=data)
+    former = json.dumps([data, None], sort_keys=True, separators=(",", ":"))
+
+    assert event.digest == hashlib.sha256(former.encode()).hexdigest()[:32]
+
+
+PENCE = ["invoice.issued", "credit_note.issued", "sale.recorded", "sale.reversed"]
+
+
+@pytest.mark.parametrize("pence", [True, False, "5", 5.0, 5.5, None, [5]])
+@pytest.mark.parametrize("event_type", PENCE)
+def test_an_amount_that_is_no_whole_number_is_refused_and_not_made_one(event_type: str, pence: object) -> None:
+    fact = dict.fromkeys(CATALOGUE[event_type].model_fields, "x")
+
+    told = refused({**EVENT, "type": event_type, "subject": "x", "data": {**fact, "total_pence": pence}})
+
+    assert "total_pence: Input should be a valid integer" in told
+
+
+@pytest.mark.parametrize("event_type", CATALOGUE.keys() - {"order.placed"})
+def test_a_fact_is_kept_as_it_is_told(event_type: str) -> None:
+    fact: dict[str, Any] = dict.fromkeys(CATALOGUE[event_type].model_fields, "x")
+    fact |= {"total_pence": 5} if "total_pence" in fact else {}
+
+    for name in fact:
+        for value in ("y", 1, 1.0, True, None, ["y"]):
+            data = fact | {name: value}
+            try:
+                told = taken({**EVENT, "type": event_type, "subject": str(data["order_id"]), "data": data}).data
+            except InputError:
+                continue
+            assert json.dumps(told, sort_keys=True) == json.dumps(data, sort_keys=True)

@@ -106,6 +106,44 @@ def test_a_price_that_nobody_can_pay_is_refused(price: object) -> None:
         Order.model_validate({**ORDER, "lines": [LINE, {**FREE, "unit_price": price}]})
 
 
+@pytest.mark.parametrize(
+    "price",
+    [
+        "2_5.0",
+        "2.5_0",
+        "\u0662.\u0665\u0660",
+        "\uff12.\uff15",
+        "\u0967",
+        "0x2",
+        "2,5",
+        "1e",
+        "e1",
+        ".",
+        "+",
+        "2.5e\uff11",
+        "1e1_0",
+    ],
+    ids=ascii,
+)
+def test_a_price_in_other_figures_than_0_to_9_is_refused(price: str) -> None:
+    with pytest.raises(ValidationError, match=r"unit_price\n.*must be a number such as '2.55'"):
+        order_of(price=json.dumps(price))
+
+
+@pytest.mark.parametrize("price", ["2.5", " 2.50 ", "+2.5", "25e-1", "25E-1", "0.25e+1", ".25e1", "02.5", "2.500"])
+def test_a_price_in_any_way_in_which_a_number_is_written_is_one(price: str) -> None:
+    assert order_of(price=json.dumps(price)).lines[0].unit_price_pence == 250
+
+
+@given(st.text(st.characters(categories=["Nd"]), min_size=1, max_size=3))
+def test_whatever_the_digits_only_ours_are_a_price(digits: str) -> None:
+    if digits.isascii() and int(digits):
+        assert order_of(price=json.dumps(digits)).lines[0].unit_price_pence == 100 * int(digits)
+    else:
+        with pytest.raises(ValidationError, match="unit_price"):
+            order_of(price=json.dumps(digits))
+
+
 @pytest.mark.parametrize("field", ["order_id", "customer_id", "country", "description", "stock_code"])
 def test_a_text_that_postgresql_could_not_hold_is_refused(tmp_path: Path, field: str) -> None:
     file = tmp_path / "order.json"
