@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -114,6 +115,24 @@ def test_a_character_that_can_t_be_seen_is_refused_by_its_place_and_codepoint(na
     told = refused({**EVENT, name: f"ab{character}c"})
 
     assert f"{name}: character 3 is U+{ord(character):04X}" in told
+
+
+@pytest.mark.parametrize("name", ["id", "source", "type", "subject", "causationid"])
+@pytest.mark.parametrize("value", ["\u200d", "a\u200db", "\U000e007f", "\u3164", " ", "\u3000"], ids=ascii)
+def test_a_name_of_which_nothing_or_not_all_can_be_seen_is_refused(name: str, value: str) -> None:
+    assert re.search(
+        rf"{name}: (character \d is U\+\w+, which can't|nothing of it can) be seen", refused({**EVENT, name: value})
+    )
+
+
+@pytest.mark.parametrize(
+    ("character", "kind"),
+    [("\ufffe", "a noncharacter"), ("\ufdd0", "a noncharacter"), ("\x07", "a control")],
+    ids=ascii,
+)
+def test_what_the_specification_allows_in_no_text_is_called_what_it_is(character: str, kind: str) -> None:
+    for name in ("subject", "tenant"):
+        assert f"{name}: character 2 is U+{ord(character):04X}, {kind}," in refused({**EVENT, name: f"a{character}"})
 
 
 @pytest.mark.parametrize("name", ["id", "source", "type", "subject", "datacontenttype", "dataschema"])
