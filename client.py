@@ -1,11 +1,16 @@
 """The `orderlab` command: places orders, publishes events, looks at what became of them, compares the two styles."""
 
+if __name__ == "__main__":  # above what is heavy to import: see there
+    from runtime.start import client
+
+    client()
+
 import asyncio
 import logging
 import math
 import re
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +20,7 @@ from events.attributes import check_name
 from events.edge import order_placed, parse_event
 from faults.dice import Dice
 from faults.plan import FaultPlan, load_plan, load_profile, plan_names, profile_names
-from hosting.composition import check_settings
+from hosting.composition import check_room, check_settings
 from lab import commands, trials
 from lab.chaos import ChaosPlan
 from lab.compare.check import read_baseline
@@ -32,7 +37,8 @@ from runtime.errors import InputError
 from runtime.leave import run_process
 from runtime.logs import configure_logs
 from runtime.settings import SHIPPED_ORDERS, Settings
-from services.order_placed import ACTIONS
+from server.connect import configured_elsewhere
+from services.order_placed import ACTIONS, WORKERS
 
 app = typer.Typer(
     help="One order-placed scenario as an orchestrated saga and as a choreographed event fan-out, on Temporal.",
@@ -41,7 +47,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Data = Annotated[Path | None, typer.Option(help="Directory that holds all of a lab (default .orderlab).")]
+Data = Annotated[
+    str | None, typer.Option(metavar="DIRECTORY", help="Directory that holds all of a lab (default .orderlab).")
+]
 Faults = Annotated[
     str | None,
     typer.Option(metavar="NAME|FILE", help=f"What goes wrong: {', '.join(plan_names())}, or a fault plan in JSON."),
@@ -113,14 +121,14 @@ def list_orders(
     """List orders and how they stand."""
     _at_least_one("--limit", limit)
     check_writable(json)
-    _run(commands.list_orders(_settings(data), limit, json))
+    _run(commands.list_orders(_lab(data), limit, json))
 
 
 @app.command("parked")
 def list_parked(json: Json = None, data: Data = None) -> None:
     """List the dead-letter queue: what was given up for now, why, after how many attempts."""
     check_writable(json)
-    _run(commands.list_parked(_settings(data), json))
+    _run(commands.list_parked(_lab(data), json))
 
 
 @app.command("redrive")
@@ -134,7 +142,7 @@ def redrive_parked(
     if (delivery is None) is not everything:
         raise InputError("name one parked delivery, or give --all")
     check_writable(json)
-    _run(commands.redrive_parked(_settings(data), delivery, json))
+    _run(commands.redrive_parked(_lab(data, WORKERS), delivery, json))
 
 
 @app.command("publish")
@@ -158,7 +166,7 @@ def show_events(
     """Show the event log of an order: each event, who was handed it, and what became of that."""
     check_name(order, "ORDER")
     check_writable(json)
-    _run(commands.show_events(_settings(data), order, json))
+    _run(commands.show_events(_lab(data), order, json))
 
 
 @app.command("effects")
@@ -171,7 +179,7 @@ def show_effects(
     if order is not None:
         check_name(order, "ORDER")
     check_writable(json)
-    commands.show_effects(_settings(data), order, json)
+    commands.show_effects(_books(data), order, json)
 
 
 @app.command("replay")
@@ -186,7 +194,7 @@ def replay_histories(
         _run(commands.replay_histories(histories_in(Path(what)), json))
     else:
         check_name(what, "ORDER")
-        _run(commands.replay_order(_settings(data), what, json))
+        _run(commands.replay_order(_lab(data), what, json))
 
 
 @app.command()
@@ -301,7 +309,7 @@ def break_things(
 def audit_everything(json: Json = None, data: Data = None) -> None:
     """Check the guarantees over all orders, from databases, mails and histories; exit 1 if one was broken."""
     check_writable(json)
-    _run(trials.audit_all(_settings(data), json))
+    _run(trials.audit_all(check_room(_books(data), ()), json))
 
 
 @app.command("faults")
@@ -322,8 +330,28 @@ def fault_matrix(
         trials.list_plans([load_plan(name, ACTIONS) for name in plan_names()], json)
 
 
-def _settings(data: Path | None) -> Settings:
-    return check_settings(Settings.at(data))
+def _settings(data: str | Path | None) -> Settings:
+    """Of a lab that is there, or is made by the command."""
+    return check_room(check_settings(Settings.at(data)), WORKERS)
+
+
+def _lab(data: str | None, hosted: Sequence[str] = ()) -> Settings:
+    """Of a lab that is only looked at, which makes none: it is there, or on the server that the user names."""
+    settings = check_settings(Settings.at(data))
+    _check_there(settings, elsewhere=configured_elsewhere())
+    return check_room(settings, hosted)
+
+
+def _books(data: str | None) -> Settings:
+    """Of a lab whose databases are looked at: they are there, or where the user says."""
+    settings = check_settings(Settings.at(data))
+    _check_there(settings, elsewhere=settings.names_a_database)
+    return settings
+
+
+def _check_there(settings: Settings, *, elsewhere: bool) -> None:
+    if not (elsewhere or settings.data.is_dir()):
+        raise InputError(f"there is no lab in {settings.data}; `orderlab up` or `orderlab demo` makes one")
 
 
 def _fault_plan(faults: str | None, cancel_share: float | None) -> FaultPlan | None:
@@ -341,7 +369,7 @@ def _with_profile(faults: FaultPlan | None, profile: str | None) -> FaultPlan | 
     return ours if faults is None else faults.over(ours)
 
 
-def _settings_for(data: Path | None, *, untuned: bool) -> Settings:
+def _settings_for(data: str | None, *, untuned: bool) -> Settings:
     settings = _settings(data)
     # The database file remembers some of the server's settings, so tuned and untuned must not share one.
     return _settings(settings.data / "untuned") if untuned else settings
@@ -395,7 +423,3 @@ def main() -> None:
     """The process."""
     configure_logs(logging.ERROR)  # a command tells itself what goes on; workers tell the rest
     run_process(app, "orderlab")
-
-
-if __name__ == "__main__":
-    main()

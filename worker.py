@@ -1,12 +1,16 @@
 """Hosts one service, several, or all of them: `python worker.py`, `python worker.py --service shipping`."""
 
+if __name__ == "__main__":  # above what is heavy to import: see there
+    from runtime.start import worker
+
+    worker()
+
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hosting.composition import check_settings
+from hosting.composition import check_room, check_settings
 from hosting.serving import serve
 from runtime.leave import run_process
 from runtime.logs import configure_logs
@@ -18,7 +22,9 @@ def run(
     service: Annotated[
         list[str] | None, typer.Option(help=f"What to host, once or several times: {', '.join(WORKERS)}. Default: all.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Directory of the lab (default .orderlab).")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="DIRECTORY", help="Directory of the lab (default .orderlab).")
+    ] = None,
 ) -> None:
     """Host services and workflows until Ctrl-C.
 
@@ -27,6 +33,7 @@ def run(
     configure_logs()
     settings = check_settings(Settings.at(data))
     names = check_worker_names(tuple(service or WORKERS))
+    check_room(settings, names)
     asyncio.run(serve(names, settings))
 
 
@@ -35,7 +42,3 @@ def main() -> None:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(run)
     run_process(app, "worker")
-
-
-if __name__ == "__main__":
-    main()

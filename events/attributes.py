@@ -13,7 +13,7 @@ from cloudevents.core.v1.event import CloudEvent
 from events.bus import bus_id
 from events.envelope import OWN_ATTRIBUTES
 from runtime.errors import InputError
-from runtime.printable import codepoint, first_unprintable
+from runtime.printable import codepoint, why_unseen
 from runtime.temporal import MAX_ID_BYTES, MAX_ID_CHARS
 
 MAX_NAME_CHARS = MAX_ID_CHARS - len(bus_id(""))
@@ -94,10 +94,9 @@ def check_name(value: str, called: str) -> None:
 
 
 def _check_seen(value: str, called: str) -> None:
-    found = first_unprintable(value)
-    if found is not None:
-        at, character = found
-        raise InputError(f"{called}: character {at} is {character}, which can't be seen: leave it out")
+    why = why_unseen(value)
+    if why is not None:
+        raise InputError(f"{called}: {why}")
 
 
 def _trouble_with(name: str, value: object) -> str | None:
@@ -109,16 +108,25 @@ def _trouble_with(name: str, value: object) -> str | None:
             return None
         return f"time must be a text as RFC 3339 writes it, such as '2026-11-24T12:00:00Z', not {_shown(value)}"
     if isinstance(value, str):
-        wrong = next((at for at, character in enumerate(value) if _is_disallowed(character)), None)
-        return None if wrong is None else f"{name}: character {wrong + 1} is {codepoint(value[wrong])}, a control"
+        return _trouble_with_text(name, value)
     if isinstance(value, bool) or (isinstance(value, int) and value in _INTEGERS):
         return None
     return f"the attribute {name!r} must be a text, true or false, or a whole number of 32 bits, not {_shown(value)}"
 
 
-def _is_disallowed(character: str) -> bool:
-    """Whether the specification's type String has no room for it."""
-    return unicodedata.category(character) in {"Cc", "Cs"} or character in _NONCHARACTERS
+def _trouble_with_text(name: str, value: str) -> str | None:
+    for at, character in enumerate(value, start=1):
+        kind = _disallowed(character)
+        if kind is not None:
+            return f"{name}: character {at} is {codepoint(character)}, {kind}, which no attribute may hold"
+    return None
+
+
+def _disallowed(character: str) -> str | None:
+    """What a character is that the specification's type String has no room for; None for the others."""
+    if character in _NONCHARACTERS:
+        return "a noncharacter"
+    return {"Cc": "a control", "Cs": "half a surrogate pair"}.get(unicodedata.category(character))
 
 
 def _shown(value: object) -> str:

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from orders.model import Order, OrderId
 
+_Pence = Annotated[int, Field(strict=True)]
+"""A whole number and nothing that Python would make one of, as what is told from outside is kept as it is told."""
+
 
 class Fact(BaseModel):
     """Something that happened to an order. Who tells it may say more than is asked for here; that is kept, too."""
@@ -36,7 +39,7 @@ class InvoiceIssued(Fact):
     """Invoicing has written the invoice."""
 
     invoice_number: str
-    total_pence: Annotated[int, Field(ge=0)]
+    total_pence: Annotated[_Pence, Field(ge=0)]
 
 
 class CreditNoteIssued(Fact):
@@ -44,7 +47,7 @@ class CreditNoteIssued(Fact):
 
     credit_note_number: str
     invoice_number: str
-    total_pence: Annotated[int, Field(ge=0)]
+    total_pence: Annotated[_Pence, Field(ge=0)]
 
 
 class ConfirmationSent(Fact):
@@ -80,13 +83,13 @@ class SaleRecorded(Fact):
 
     day: str
     country: str
-    total_pence: int
+    total_pence: _Pence
 
 
 class SaleReversed(Fact):
     """Analytics has taken the order out of the sales figures."""
 
-    total_pence: int
+    total_pence: _Pence
 
 
 class CancelRequested(Fact):

@@ -12,10 +12,11 @@ from events.envelope import Event
 from events.readable import UnreadableEventError, prove_readable
 from faults.dice import Dice
 from orders.cancelling import BY_THE_CUSTOMER
-from orders.loader import first_complaint
+from orders.loader import first_complaint, first_unseen
 from orders.model import Order
 from runtime.documents import json_of, text_of
 from runtime.errors import InputError
+from runtime.moments import in_utc
 
 
 def parse_event(text: bytes, *, where: str) -> Event:
@@ -39,6 +40,10 @@ def parse_event(text: bytes, *, where: str) -> Event:
         event = Event.model_validate({"time": datetime.now(UTC), **document})
     except ValidationError as error:
         raise InputError(f"{where} is no CloudEvent: {first_complaint(error)}") from error
+    try:
+        in_utc(event.time)
+    except ValueError as error:
+        raise InputError(f"{where} is no CloudEvent: time {error} (given: {document['time']!r})") from error
     return _readable(check_against_catalogue(event, where=where), where=where)
 
 
@@ -64,6 +69,9 @@ def check_against_catalogue(event: Event, *, where: str) -> Event:
         raise InputError(
             f"{where}: the subject of {event.type} must be the order id {order_id!r}, not {event.subject!r}"
         )
+    unseen = first_unseen(fact) if isinstance(fact, Order) else None
+    if unseen is not None:
+        raise InputError(f"{where}: data of {event.type}: {unseen}")
     content = fact.fingerprint if isinstance(fact, Order) else None
     return event.model_copy(update={"data": _data(fact), "ordercontent": content})
 

@@ -27,6 +27,15 @@ def event_name(source: str, event_id: str) -> str:
     return f"{source.replace('%', '%25').replace('#', '%23')}#{event_id}"  # as it is read, the first # ends the source
 
 
+def _canonical(data: JsonValue) -> JsonValue:
+    """The same data, in which 1.0, 1e0 and 1 are written alike: JSON knows one kind of number only."""
+    if isinstance(data, dict):
+        return {name: _canonical(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_canonical(value) for value in data]
+    return int(data) if isinstance(data, float) and data.is_integer() else data
+
+
 class Event(BaseModel):
     """A fact, past tense. Attributes that CloudEvents does not name are kept as its extension attributes."""
 
@@ -70,8 +79,8 @@ class Event(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Fingerprint of the data."""
-        canonical = json.dumps([self.data, self.data_base64], sort_keys=True, separators=(",", ":"))
+        """Fingerprint of the data: equal where that is, however its numbers were written."""
+        canonical = json.dumps([_canonical(self.data), self.data_base64], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
     @property

@@ -27,7 +27,7 @@ Milliseconds = Annotated[float, Field(ge=0, le=600_000)]
 class LogNormal(BaseModel):
     """A service time as services have it: mostly short, now and then long."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     p50_ms: Annotated[float, Field(gt=0, le=600_000)]
     p99_ms: Annotated[float, Field(gt=0, le=600_000)]
@@ -47,7 +47,7 @@ class LogNormal(BaseModel):
 class ActionFaults(BaseModel):
     """What may befall one effect; each is drawn on its own, and nothing befalls it by default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     service_time_ms: Milliseconds = 0
     """How long the service takes, on every attempt."""
@@ -85,7 +85,7 @@ class ActionFaults(BaseModel):
 class Customers(BaseModel):
     """Customers who change their mind, at whatever moment, and how long shipping lets them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     cancel: Share
     """The share of the orders that their customers cancel."""
@@ -100,7 +100,7 @@ class Customers(BaseModel):
 class FaultPlan(BaseModel):
     """What may go wrong, by service and effect (or the effect's undoing), and by customers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Annotated[str, Field(min_length=1, max_length=2 * _LONGEST_NAME + len(_OVER))]
     services: dict[str, dict[str, ActionFaults]] = {}

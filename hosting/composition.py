@@ -1,7 +1,7 @@
 """The composition root: what the worker of each name hosts, all on one screen."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import MetaData
@@ -14,7 +14,9 @@ from activities.reacting import Reporter, Routing
 from activities.shipping import ShippingActivities
 from activities.succession import take_over_log
 from orders.loader import campaign_audience, load_orders
+from runtime.directories import check_can_be_filled
 from runtime.settings import SHIPPED_ORDERS, Settings
+from server.connect import configured_elsewhere
 from server.mail import MailServer
 from services.order_placed import REFERENCES, SERVICES, registry
 from stores import analytics, invoicing, marketing, shipping
@@ -46,6 +48,24 @@ def check_settings(settings: Settings) -> Settings:
         check_smtp_url(settings.smtp_url)
     for service in SERVICES:
         check_database_url(settings.database_url(service.name))
+    return settings
+
+
+def check_room(settings: Settings, hosted: Sequence[str]) -> Settings:
+    """The settings as they are, if what is kept under the data directory can be.
+
+    Args:
+        settings: where the data directory is.
+        hosted: the workers that may be at work here: a service keeps a database there, and marketing its mails, where
+            the user names no others; a server that nobody names keeps its own.
+
+    Raises:
+        InputError: nothing can be kept there.
+    """
+    files = any(service.name in hosted and settings.keeps_under_data(service.name) for service in SERVICES)
+    mails = "marketing" in hosted and settings.smtp_url is None
+    if files or mails or not configured_elsewhere():
+        check_can_be_filled(settings.data)
     return settings
 
 

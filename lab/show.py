@@ -14,6 +14,7 @@ from lab.report import ENOUGH_PAIRS, Cancellations, Percentiles, Ratio, Report
 from lab.status import OrderStatus
 from orders.loader import OrderBook
 from orders.model import STYLES
+from runtime.moments import on_our_clock
 from runtime.printable import printable
 from services.order_placed import SERVICES
 from stores.ledger import EffectRecord
@@ -127,7 +128,7 @@ def orders(statuses: Sequence[OrderStatus]) -> RenderableType:
     for column in ("order", "style", "state", "started", "workflow", "detail"):
         table.add_column(column, overflow="fold")
     for status in statuses:
-        started = status.started.astimezone().strftime("%Y-%m-%d %H:%M:%S") if status.started else ""
+        started = on_our_clock(status.started).isoformat(" ", "seconds") if status.started else ""
         table.add_row(
             status.order_id,
             status.style,
@@ -194,16 +195,23 @@ def dead_letters(letters: Sequence[DeadLetter]) -> RenderableType:
 
 
 def event_log(key: str, log: EventLog) -> RenderableType:
-    """The log of one correlation key: each event, who was handed it, and what became of that."""
-    table = Table(title=f"events of {key}", title_justify="left")
+    """The log of one correlation key: each event, who was handed it, and what became of that.
+
+    Each delivery has a row of its own, as a name that is wrapped would otherwise push the next one from its outcome.
+    """
+    gone = log.earlier.events
+    caption = f"and {gone:,} earlier, which can't be shown any more: the runs that kept them are gone" if gone else None
+    table = Table(title=f"events of {key}", title_justify="left", caption=caption, caption_justify="left")
     for column in ("#", "event", "from", "at", "handed to", "outcome", "caused by"):
         table.add_column(column, overflow="fold")
+    numbers = {entry.name: f"#{number}" for number, entry in reversed([*enumerate(log.entries, start=1)])}
     for number, entry in enumerate(log.entries, start=1):
-        handlers = "\n".join(delivery.handler for delivery in entry.deliveries) or "nobody"
-        outcomes = "\n".join(f"{d.state}{f': {d.reason}' if d.reason else ''}" for d in entry.deliveries)
-        cause = next((str(n) for n, e in enumerate(log.entries, start=1) if e.name == entry.causationid), "")
-        at = entry.time.astimezone().strftime("%H:%M:%S.%f")[:-3]
-        table.add_row(str(number), entry.type, entry.source, at, handlers, outcomes, f"#{cause}" if cause else "")
+        at = on_our_clock(entry.time).timetz().isoformat("milliseconds")
+        deliveries = [(of.handler, f"{of.state}{f': {of.reason}' if of.reason else ''}") for of in entry.deliveries]
+        first, *further = deliveries or [("nobody", "")]
+        table.add_row(str(number), entry.type, entry.source, at, *first, numbers.get(entry.causationid or "", ""))
+        for delivery in further:
+            table.add_row("", "", "", "", *delivery, "")
     return table
 
 
@@ -214,7 +222,7 @@ def effects(records: Sequence[EffectRecord]) -> RenderableType:
         table.add_column(column, overflow="fold")
     for record in records:
         what = ", ".join(f"{name} {value}" for name, value in record.fact.items() if name != "order_id")
-        at = record.at.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        at = on_our_clock(record.at).isoformat(" ", "milliseconds")
         table.add_row(record.order_id, record.style, record.service, record.effect, at, what)
     return table
 

@@ -108,14 +108,15 @@ async def recent(client: Client, lab: str, limit: int) -> list[OrderStatus]:
         limit: at most so many, an order counted once in each style.
     """
     query = " OR ".join(f"{ORDER_STYLE.name} = '{style}'" for style in STYLES)
-    listed: dict[tuple[Style, str], None] = {}
+    started: dict[tuple[Style, str], datetime] = {}
+    # All are looked at: the server lists the open runs first, and then by when the others have closed.
     async for run in client.list_workflows(query):
         order_id = run.typed_search_attributes.get(ORDER_ID)
         if order_id is not None and await run.memo_value("lab", default="") == lab:
-            listed["saga" if run.id.startswith("saga/") else "choreography", order_id] = None
-        if len(listed) == limit:
-            break
-    found = await asyncio.gather(*(status_of(client, style, order_id) for style, order_id in listed))
+            order: tuple[Style, str] = ("saga" if run.id.startswith("saga/") else "choreography", order_id)
+            started[order] = max(run.start_time, started.get(order, run.start_time))
+    newest = sorted(started, key=started.__getitem__, reverse=True)[:limit]
+    found = await asyncio.gather(*(status_of(client, style, order_id) for style, order_id in newest))
     return [status for status in found if status is not None]
 
 

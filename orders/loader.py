@@ -1,6 +1,7 @@
 """Reads orders: the real ones of the data set, and the ones a person writes as JSON."""
 
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from orders.model import Order, OrderLine
 from orders.rows import Row, read_rows
 from runtime.documents import json_of, read_file, text_of
 from runtime.errors import InputError
+from runtime.printable import why_unseen
 
 _COLUMNS = {
     "order_id": "InvoiceNo",
@@ -128,6 +130,10 @@ def _order(invoice: str, rows: list[Row]) -> Order:
     head = rows[0]
     lines = []
     for row in rows:
+        for column, text in (("Description", row.description), ("Country", row.country)):
+            why = why_unseen(text.strip())
+            if why is not None and text.strip():
+                raise InputError(f"{row.where}: {column}: {why}")
         try:
             lines.append(
                 OrderLine(
@@ -152,8 +158,10 @@ def _order(invoice: str, rows: list[Row]) -> Order:
 
 
 def _untenable(row: Row, error: ValidationError) -> InputError:
-    field = str(error.errors(include_url=False)[0]["loc"][0])
-    return InputError(f"{row.where}: {_COLUMNS.get(field, field)}: {first_complaint(error)}")
+    told = first_complaint(error)
+    for name, column in _COLUMNS.items():
+        told = re.sub(f"^{name}: ", f"{column}: ", told)
+    return InputError(f"{row.where}: {told}")
 
 
 def read_order(path: Path) -> Order:
@@ -165,9 +173,27 @@ def read_order(path: Path) -> Order:
     text = text_of(read_file(path), where=str(path))
     json_of(text, where=str(path))
     try:
-        return Order.model_validate_json(text)
+        order = Order.model_validate_json(text)
     except ValidationError as error:
         raise InputError(f"{path} is no order: {first_complaint(error)}") from error
+    unseen = first_unseen(order)
+    if unseen is not None:
+        raise InputError(f"{path} is no order: {unseen}")
+    return order
+
+
+def first_unseen(order: Order) -> str | None:
+    """The first text of an order that can't be seen as what it is: where and why; None if all can be.
+
+    This is asked of orders as they come in. One that came in before it was asked has to be read for good.
+    """
+    texts = {"country": order.country}
+    texts |= {f"lines.{number}.description": line.description for number, line in enumerate(order.lines)}
+    for called, text in texts.items():
+        why = why_unseen(text)
+        if why is not None:
+            return f"{called}: {why}"
+    return None
 
 
 def first_complaint(error: ValidationError) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from faults.dice import Dice
+from runtime.moments import in_utc
 
 Style = Literal["saga", "choreography"]
 """The two ways to run one order."""
@@ -34,8 +35,21 @@ _Text = Annotated[
 ]
 
 
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
+
+
 def _blank_is_guest(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _in_figures(price: object) -> object:
+    """A price that is written as a text has to be a number in the figures 0 to 9, as numbers in JSON are.
+
+    `Decimal` would take the digits of every script, and underscores between them.
+    """
+    if isinstance(price, str) and not _NUMBER.fullmatch(price):
+        raise ValueError("must be a number such as '2.55'")
+    return price
 
 
 def _shortest(price: Decimal) -> Decimal:
@@ -51,12 +65,7 @@ def _written_out(moment: object) -> object:
 
 def _in_utc(moment: datetime) -> datetime:
     """16:00Z and 11:00-05:00 are one moment. Without an offset it stays the time on the shop's clock."""
-    if moment.tzinfo is None:
-        return moment
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("is no moment of the years 1 to 9999 in UTC") from error
+    return moment if moment.tzinfo is None else in_utc(moment)
 
 
 class OrderLine(BaseModel):
@@ -68,7 +77,10 @@ class OrderLine(BaseModel):
     description: _Text
     quantity: Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
     unit_price: Annotated[
-        Decimal, Field(ge=0, le=1_000_000, decimal_places=2, allow_inf_nan=False), AfterValidator(_shortest)
+        Decimal,
+        Field(ge=0, le=1_000_000, decimal_places=2, allow_inf_nan=False),
+        BeforeValidator(_in_figures),
+        AfterValidator(_shortest),
     ]
     """Pounds sterling, in whole pence; in JSON write it as text ("2.55"). What comes free of charge costs 0."""
 

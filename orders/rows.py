@@ -39,7 +39,8 @@ class Row:
         """The reasons, of which there may be several; none where it can be sold."""
         faults = {
             "quantity below 1": self.quantity < 1,
-            "price 0": self.unit_price <= 0,
+            "price 0": self.unit_price == 0,
+            "price below 0": self.unit_price < 0,
             "no description": not self.description.strip(),
         }
         return frozenset(reason for reason, holds in faults.items() if holds)
@@ -49,11 +50,14 @@ def read_rows(path: Path) -> Iterator[Row]:
     """Read the lines one by one.
 
     Raises:
-        InputError: the file is missing, is not in UTF-8, lacks a column, or has a line that can't be understood.
+        InputError: the file is missing, is not in UTF-8, lacks a column or has one twice, or has a line that can't be
+            understood.
     """
     text = text_of(read_file(path, what="the orders in "), where=str(path))
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
+        for twice in (column for column in COLUMNS if (reader.fieldnames or []).count(column) > 1):
+            raise InputError(f"{path} has the column {twice!r} twice: leave one of them")
         for missing in (column for column in COLUMNS if column not in (reader.fieldnames or ())):
             raise InputError(f"{path} has no column {missing!r}; it is not the Online Retail data set")
         for values in reader:

@@ -3,7 +3,6 @@
 import codecs
 import json
 import math
-import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -19,6 +18,9 @@ _OTHER_ENCODINGS = {
     codecs.BOM_UTF16_BE: "UTF-16",
 }
 """By the mark that a file begins with; UTF-32's begin like UTF-16's, so they are looked at first."""
+
+_UTF_32_BYTES = 4
+_LONGEST_NUMBER = 24
 
 
 def read_file(path: Path, *, what: str = "") -> bytes:
@@ -48,8 +50,9 @@ def text_of(content: bytes, *, where: str) -> str:
         InputError: it is in another encoding.
     """
     marked = next((name for mark, name in _OTHER_ENCODINGS.items() if content.startswith(mark)), None)
-    # Our documents begin with an ASCII character: a zero byte beside it is the other half of a wider one.
-    encoding = marked or ("UTF-16" if b"\0" in content[:2] else None)
+    # Our documents begin with an ASCII character: the zero bytes beside it are the rest of a wider one.
+    zeros = content[:4].count(0) if 0 in content[:2] else 0
+    encoding = marked or (("UTF-32" if zeros == _UTF_32_BYTES - 1 else "UTF-16") if zeros else None)
     if encoding is not None:
         raise InputError(f"can't read {where}: it is in {encoding}; save it as UTF-8")
     try:
@@ -91,5 +94,10 @@ def _a_double(text: str) -> float:
     number = float(text)
     is_zero = not any(digit in text.lower().partition("e")[0] for digit in "123456789")
     if math.isinf(number) or (number == 0) is not is_zero:
-        raise ValueError(f"the number {textwrap.shorten(text, 20, placeholder='...')} is beyond what a double can hold")
+        raise ValueError(f"the number {_shortened(text)} is beyond what a double can hold")
     return number
+
+
+def _shortened(number: str) -> str:
+    """How it begins, and how it ends, as the exponent does."""
+    return number if len(number) <= _LONGEST_NUMBER else f"{number[:12]}...{number[-8:]}"

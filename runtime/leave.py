@@ -1,8 +1,10 @@
 """The one way out of every process that orderlab starts."""
 
 import asyncio
+import contextlib
 import io
 import os
+import signal
 import sys
 import traceback
 from typing import NoReturn
@@ -11,6 +13,7 @@ import typer
 from temporalio.service import RPCError, RPCStatusCode
 
 from runtime.errors import ExitCode, OrderlabError
+from runtime.outlets import keep_writing
 from runtime.printable import printable
 
 _NO_ANSWER = {
@@ -34,11 +37,9 @@ def leave(code: int) -> NoReturn:
         code: the exit code, 0 to 255.
     """
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(OSError, ValueError):
             if stream is not None:  # closed before we began
                 stream.flush()
-        except (OSError, ValueError):  # a reader that went away (`orderlab orders | head -1`) changes no exit code
-            continue
     os._exit(code)
 
 
@@ -49,8 +50,14 @@ def run_process(app: typer.Typer, name: str) -> NoReturn:
         app: the commands.
         name: begins the line that says what went wrong.
     """
+    out = keep_writing()
     speak_to_any_terminal()
-    leave(outcome(app, name, sys.argv[1:]))
+    code = outcome(app, name, sys.argv[1:])
+    sys.stdout.flush()
+    trouble = out.trouble()
+    if trouble is not None:
+        _complain(name, f"can't write to standard output: {trouble}")
+    leave(code or (ExitCode.BROKEN if trouble else ExitCode.DONE))
 
 
 def speak_to_any_terminal() -> None:
@@ -65,6 +72,7 @@ def outcome(app: typer.Typer, name: str, arguments: list[str]) -> int:
     code: object = ExitCode.DONE
     complaint: str | None = None
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # `runtime.start` had another while it was loading
         code = app(arguments, standalone_mode=False)
         if code == ExitCode.INTERRUPTED:  # Typer has seen to the Ctrl-C itself
             complaint = "interrupted"
@@ -84,5 +92,9 @@ def outcome(app: typer.Typer, name: str, arguments: list[str]) -> int:
         traceback.print_exc()
         code = ExitCode.BROKEN
     if complaint:
-        print(printable(f"{name}: {' '.join(complaint.split())}"), file=sys.stderr)  # noqa: T201 - what a person reads
+        _complain(name, complaint)
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _complain(name: str, complaint: str) -> None:
+    print(printable(f"{name}: {' '.join(complaint.split())}"), file=sys.stderr)  # noqa: T201 - what a person reads

@@ -29,7 +29,7 @@ def configure_logs(level: int = logging.INFO) -> None:
     Args:
         level: the lowest level that is written.
     """
-    terminal = sys.stderr.isatty()
+    terminal = sys.stderr is not None and sys.stderr.isatty()  # None: closed before we began
     renderer: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(default=str)
     )

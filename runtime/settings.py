@@ -4,11 +4,13 @@ Temporal's own variables (`TEMPORAL_ADDRESS`, `TEMPORAL_PROFILE`, …) are read 
 """
 
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL
 
+from runtime.directories import check_directory
 from runtime.errors import InputError
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -18,12 +20,18 @@ SHIPPED_ORDERS = PROJECT / "data" / "online_retail_10k.csv"
 """The real orders that the project ships."""
 
 
+def _named(directory: object) -> object:
+    if isinstance(directory, str) and not directory.strip():  # as a path, it would be the current directory
+        raise ValueError("it is empty: name a directory, such as .orderlab")
+    return directory
+
+
 class Settings(BaseSettings):
     """Where things are; each field can be set by an environment variable with the prefix `ORDERLAB_`."""
 
     model_config = SettingsConfigDict(env_prefix="ORDERLAB_", frozen=True)
 
-    data: Path = Path(".orderlab")
+    data: Annotated[Path, BeforeValidator(_named)] = Path(".orderlab")
     """Holds all that a lab stores: server database, service databases, mails, logs (`--data` wins over it)."""
     smtp_url: str | None = None
     """`smtp://[user:password@]host:port` or `smtps://…` of a real mail server; without it the embedded one is used."""
@@ -54,6 +62,15 @@ class Settings(BaseSettings):
         given: str | None = getattr(self, f"{service}_db_url", None)
         return given or URL.create("sqlite", database=str((self.data / "services" / f"{service}.db").resolve()))
 
+    def keeps_under_data(self, service: str) -> bool:
+        """Whether a service's database is a file under `data`."""
+        return not getattr(self, f"{service}_db_url", None)
+
+    @property
+    def names_a_database(self) -> bool:
+        """Whether a service's database is the user's own, so that a lab may be there without its data directory."""
+        return any(getattr(self, name) for name in type(self).model_fields if name.endswith("_db_url"))
+
     @property
     def keeps_all_under_data(self) -> bool:
         """Whether all that services write to is under `data`, so that a second lab beside this one is kept apart."""
@@ -81,21 +98,19 @@ class Settings(BaseSettings):
         return self.data / "logs"
 
     @classmethod
-    def at(cls, data: Path | None) -> "Settings":
+    def at(cls, data: str | Path | None) -> "Settings":
         """The settings of the environment, for the data directory `data` where one is given.
 
         Raises:
-            InputError: a variable has a value that can't be used, or the data directory is a file.
+            InputError: a variable has a value that can't be used, or the data directory can be none.
         """
+        given: dict[str, Any] = {} if data is None else {"data": data}
         try:
-            settings = cls() if data is None else cls(data=data)
+            settings = cls(**given)
         except ValidationError as error:
             first = error.errors()[0]
-            raise InputError(f"ORDERLAB_{str(first['loc'][0]).upper()}: {first['msg']}") from error
-        try:
-            is_taken = settings.data.exists() and not settings.data.is_dir()
-        except OSError as error:  # a name too long for a file
-            raise InputError(f"no data directory: {error.strerror}; choose another --data") from error
-        if is_taken:
-            raise InputError(f"the data directory {settings.data} is a file; choose another --data")
+            field = str(first["loc"][0])
+            named = "--data" if field in given else f"ORDERLAB_{field.upper()}"
+            raise InputError(f"{named}: {first['msg'].removeprefix('Value error, ')}") from error
+        check_directory(settings.data)
         return settings

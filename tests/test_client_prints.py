@@ -155,6 +155,8 @@ def test_what_is_announced_is_obeyed_as_little(
 def test_no_command_ends_in_a_traceback_for_want_of_characters(
     tmp_path: Path, settings: dict[str, str], arguments: list[str], code: int
 ) -> None:
+    (tmp_path / ".orderlab").mkdir()
+
     ran = orderlab(*arguments, cwd=tmp_path, env=environment(**settings))
 
     assert ran.code == code, ran.err

@@ -258,3 +258,74 @@ def test_a_data_directory_that_is_a_file_is_refused(refuses: Refuses, tmp_path: 
     (tmp_path / "taken").touch()
 
     refuses("order", "536365", "--data", "taken", names="taken")
+
+
+WRITING = [["up"], ["order", "536365"], ["cancel", "536365"], ["demo"], ["compare"], ["chaos"], ["faults", "--matrix"]]
+LOOKING = [["orders"], ["parked"], ["events", "1"], ["effects"], ["replay", "1"], ["audit"], ["redrive", "--all"]]
+NO_DIRECTORIES = {
+    "a blank": (" ", "--data: it is empty"),
+    "nothing": ("", "--data: it is empty"),
+    "in a file": ("taken/in", "can't be made: {here}/taken is a file; choose another --data"),
+    "far in a file": ("taken/in/it", "can't be made: {here}/taken is a file; choose another --data"),
+    "in a device": ("/dev/null/x", "can't be made: /dev/null is a file"),
+    "a device": ("/dev/null", "is a file"),
+    "in no directory's file": ("/etc/passwd/x", "can't be made: /etc/passwd is a file"),
+    "a link to nothing": ("dangling", "is a link to nothing"),
+    "in a link to nothing": ("dangling/x", "dangling is a link to nothing"),
+    "in a circle": ("circle/x", "circle is a link to nothing"),
+    "a name too long": ("x" * 5_000, "choose another --data"),
+    "a path too long": ("/".join(["x" * 100] * 5), "SQLite opens no database with a longer one"),
+    "a zero byte": ("a\0b", "choose another --data"),
+}
+
+
+@pytest.mark.parametrize("case", NO_DIRECTORIES)
+@pytest.mark.parametrize("command", [["order", "536365"], ["orders"], ["effects"], ["audit"]], ids=" ".join)
+def test_what_can_be_no_data_directory_is_refused(
+    refuses: Refuses, tmp_path: Path, command: list[str], case: str
+) -> None:
+    (tmp_path / "taken").touch()
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    directory, told = NO_DIRECTORIES[case]
+
+    refuses(*command, "--data", directory, names=told.format(here=tmp_path))
+
+
+def test_an_empty_directory_in_the_environment_is_refused_by_its_variable(
+    refuses: Refuses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERLAB_DATA", "")
+
+    refuses("order", "536365", names="ORDERLAB_DATA: it is empty")
+
+
+@pytest.mark.parametrize("directory", ["/proc/nope", "/proc/nope/deeper", "/proc", "/sys/x"])
+@pytest.mark.parametrize("command", WRITING, ids=" ".join)
+def test_a_directory_in_which_nothing_can_be_made_is_refused(
+    refuses: Refuses, command: list[str], directory: str
+) -> None:
+    refuses(*command, "--data", directory, names=f"the data directory {directory} can't be ")
+
+
+def test_a_name_of_a_directory_that_the_file_system_does_not_take_is_refused(refuses: Refuses) -> None:
+    refuses("order", "536365", "--data", f"there/{'x' * 256}", names="File name too long; choose another --data")
+
+
+def test_a_worker_refuses_a_data_directory_in_the_same_way(tmp_path: Path) -> None:
+    for directory in ("/proc/nope", ""):
+        worker = [sys.executable, "-m", "worker", "--service", "shipping", "--data", directory]
+        ran = subprocess.run(worker, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+
+        assert (ran.returncode, len(ran.stderr.strip().splitlines())) == (2, 1), ran.stderr
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", LOOKING, ids=" ".join)
+def test_where_there_is_no_lab_a_command_that_looks_at_one_says_so_and_makes_none(
+    refuses: Refuses, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.delenv("TEMPORAL_ADDRESS")  # on a server that the user names, there may be a lab all the same
+
+    refuses(*command, names="there is no lab in .orderlab; `orderlab up` or `orderlab demo` makes one")
+    refuses(*command, "--data", "far/away", names="there is no lab in far/away; ")

@@ -1,12 +1,15 @@
 """What is taken in as an event, what is refused, and that the refusal names what is wrong."""
 
+import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from activities.reacting import Reporter, cancellation_of
 from events.attributes import MAX_NAME_BYTES, MAX_NAME_CHARS, check_name
@@ -114,6 +117,24 @@ def test_a_character_that_can_t_be_seen_is_refused_by_its_place_and_codepoint(na
     assert f"{name}: character 3 is U+{ord(character):04X}" in told
 
 
+@pytest.mark.parametrize("name", ["id", "source", "type", "subject", "causationid"])
+@pytest.mark.parametrize("value", ["\u200d", "a\u200db", "\U000e007f", "\u3164", " ", "\u3000"], ids=ascii)
+def test_a_name_of_which_nothing_or_not_all_can_be_seen_is_refused(name: str, value: str) -> None:
+    assert re.search(
+        rf"{name}: (character \d is U\+\w+, which can't|nothing of it can) be seen", refused({**EVENT, name: value})
+    )
+
+
+@pytest.mark.parametrize(
+    ("character", "kind"),
+    [("\ufffe", "a noncharacter"), ("\ufdd0", "a noncharacter"), ("\x07", "a control")],
+    ids=ascii,
+)
+def test_what_the_specification_allows_in_no_text_is_called_what_it_is(character: str, kind: str) -> None:
+    for name in ("subject", "tenant"):
+        assert f"{name}: character 2 is U+{ord(character):04X}, {kind}," in refused({**EVENT, name: f"a{character}"})
+
+
 @pytest.mark.parametrize("name", ["id", "source", "type", "subject", "datacontenttype", "dataschema"])
 @pytest.mark.parametrize("value", ["", 1, True, ["x"], {"x": 1}], ids=ascii)
 def test_an_attribute_of_the_specification_is_a_text_with_something_in_it(name: str, value: object) -> None:
@@ -202,6 +223,27 @@ def test_a_time_is_read_as_rfc_3339_writes_it(time: str, read: datetime) -> None
 )
 def test_a_time_that_is_written_otherwise_is_refused_by_its_name(time: object) -> None:
     assert "time" in refused({**EVENT, "time": time}).removeprefix("my.json is no CloudEvent: ")[:10]
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "0001-01-01T00:00:00+23:59",
+        "0001-01-01T00:00:59+00:01",
+        "9999-12-31T23:59:59-23:59",
+        "9999-12-31T23:59:59.999999-00:01",
+    ],
+)
+def test_a_moment_that_utc_has_not_is_refused_with_what_was_given(time: str) -> None:
+    told = refused({**EVENT, "time": time})
+
+    assert "time is no moment of the years 1 to 9999 in UTC" in told
+    assert time in told
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "0001-01-01T23:59:00+23:59", "9999-12-31T23:59:59.999999Z"])
+def test_the_first_and_the_last_moment_are_taken_as_they_are_told(time: str) -> None:
+    assert taken({**EVENT, "time": time}).time == datetime.fromisoformat(time)
 
 
 @pytest.mark.parametrize("data", [1, 0, "", False, [], {}, "x"], ids=ascii)
@@ -310,3 +352,75 @@ def test_whatever_is_said_beside_what_is_needed_it_is_taken_or_refused_in_one_li
             **event.model_dump(mode="json"),
             "time": document.get("time"),
         }.items()
+
+
+# Numbers
+
+
+def digest_of(data: str) -> str:
+    return parse_event(json.dumps({**EVENT, "data": "<data>"}).replace('"<data>"', data).encode(), where="E").digest
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1", "1.0"),
+        ("1", "1e0"),
+        ("100", "1e2"),
+        ("0", "-0.0"),
+        ("2.5", "25e-1"),
+        ("10000000000000000000000", "1e22"),
+        ('{"a": [1, {"b": 2}]}', '{"a": [1.0, {"b": 2.0}]}'),
+    ],
+)
+def test_data_whose_numbers_are_written_otherwise_is_the_same_data(one: str, other: str) -> None:
+    assert digest_of(one) == digest_of(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("1", "true"), ("0", "false"), ("1", '"1"'), ("1", "1.5"), ("1", "-1"), ("[1]", "1")]
+)
+def test_data_that_says_something_else_is_other_data(one: str, other: str) -> None:
+    assert digest_of(one) != digest_of(other)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=8,
+    )
+)
+def test_data_of_texts_and_whole_numbers_keeps_the_fingerprint_that_it_had(data: JsonValue) -> None:
+    event = Event(id="e1", source="/desk", type="ticket.created", time=datetime.now(UTC), data=data)
+    former = json.dumps([data, None], sort_keys=True, separators=(",", ":"))
+
+    assert event.digest == hashlib.sha256(former.encode()).hexdigest()[:32]
+
+
+PENCE = ["invoice.issued", "credit_note.issued", "sale.recorded", "sale.reversed"]
+
+
+@pytest.mark.parametrize("pence", [True, False, "5", 5.0, 5.5, None, [5]])
+@pytest.mark.parametrize("event_type", PENCE)
+def test_an_amount_that_is_no_whole_number_is_refused_and_not_made_one(event_type: str, pence: object) -> None:
+    fact = dict.fromkeys(CATALOGUE[event_type].model_fields, "x")
+
+    told = refused({**EVENT, "type": event_type, "subject": "x", "data": {**fact, "total_pence": pence}})
+
+    assert "total_pence: Input should be a valid integer" in told
+
+
+@pytest.mark.parametrize("event_type", CATALOGUE.keys() - {"order.placed"})
+def test_a_fact_is_kept_as_it_is_told(event_type: str) -> None:
+    fact: dict[str, Any] = dict.fromkeys(CATALOGUE[event_type].model_fields, "x")
+    fact |= {"total_pence": 5} if "total_pence" in fact else {}
+
+    for name in fact:
+        for value in ("y", 1, 1.0, True, None, ["y"]):
+            data = fact | {name: value}
+            try:
+                told = taken({**EVENT, "type": event_type, "subject": str(data["order_id"]), "data": data}).data
+            except InputError:
+                continue
+            assert json.dumps(told, sort_keys=True) == json.dumps(data, sort_keys=True)

@@ -229,3 +229,49 @@ def test_a_plan_over_a_profile_has_the_customers_of_either() -> None:
     assert load_plan("customers", ACTIONS).over(profile).customers is not None
     assert profile.over(load_plan("customers", ACTIONS)).customers is not None
     assert profile.over(profile).customers is None
+
+
+SHIPMENT = '{"name": "mine", "services": {"shipping": {"shipment.created": {%s}}}}'
+WISHES = '{"name": "mine", "customers": {"cancel": 0.5, %s}}'
+NO_NUMBERS = ["true", "false", '"0.5"', '"1"', "null", "[1]"]
+
+
+@pytest.mark.parametrize("load", [load_plan, load_profile])
+@pytest.mark.parametrize("value", NO_NUMBERS)
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        *((SHIPMENT, f'"{share}": %s') for share in ("transient", "ack_lost", "permanent", "permanent_after", "twice")),
+        *((SHIPMENT, f'"{name}": %s') for name in ("late", "late_ms", "service_time_ms", "transient_attempts")),
+        (SHIPMENT, '"service_time": {"p50_ms": %s, "p99_ms": 2}'),
+        (SHIPMENT, '"usual_service_time": {"p50_ms": 1, "p99_ms": %s}'),
+        *((WISHES, f'"{name}": %s') for name in ("overtaking", "handover_ms")),
+        (WISHES, '"after": {"p50_ms": 1, "p99_ms": %s}'),
+    ],
+)
+def test_what_is_no_number_is_refused_and_not_taken_for_one(
+    tmp_path: Path, load: Callable[..., FaultPlan], text: str, setting: str, value: str
+) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(text % (setting % value))
+
+    with pytest.raises(InputError, match=r"mine.json: [\w.]+: Input should be a valid (number|integer)"):
+        load(str(file), ACTIONS)
+
+
+@pytest.mark.parametrize("attempts", ["2.5", "2.0"])
+def test_attempts_are_counted_in_whole_numbers(tmp_path: Path, attempts: str) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(SHIPMENT % f'"transient_attempts": {attempts}')
+
+    with pytest.raises(InputError, match="transient_attempts"):
+        load_plan(str(file), ACTIONS)
+
+
+def test_a_share_of_all_or_none_may_be_a_whole_number(tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(SHIPMENT % '"transient": 1, "late": 0, "late_ms": 5')
+    plan = load_plan(str(file), ACTIONS)
+
+    assert FaultPlan.model_validate_json(plan.model_dump_json()) == plan
+    assert plan.services["shipping"]["shipment.created"].transient == 1

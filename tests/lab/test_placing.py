@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -9,10 +10,11 @@ from temporalio.client import WorkflowExecution
 
 from events.edge import order_placed
 from lab.placing import Placer
+from lab.runs import workflow_id
 from lab.status import end_of, recent, status_of
 from orders.model import STYLES, Order, Style
 from runtime.errors import InputError
-from tests.labs import Lab
+from tests.labs import Lab, Labs, failing, until_listed
 
 
 async def test_an_order_is_found_in_both_styles_by_one_search_with_a_line_about_it(lab: Lab, order: Order) -> None:
@@ -115,3 +117,21 @@ async def test_orders_are_listed_with_their_state(lab: Lab, order: Order) -> Non
             pass
 
     assert [(one.style, one.state) for one in mine] == [("choreography", "completed")]
+
+
+async def test_a_younger_order_that_has_ended_is_listed_before_an_older_one_that_is_open(
+    labs: Labs, fresh_orders: Callable[[int], list[Order]]
+) -> None:
+    # given an order that is parked, so that its workflow is open, and two that ended after it
+    async with labs(fakes=[failing("marketing.thank_customer", times=1)]) as lab:
+        open_one, *ended = [one for one in fresh_orders(20) if one.customer_id is not None][:3]
+        states = [(await lab.run(one, "saga")).state for one in (open_one, *ended)]
+        for one in (open_one, *ended):
+            await until_listed(lab.client, workflow_id("saga", one.order_id))
+        # when fewer are asked for than there are
+        listed = {limit: [one.order_id for one in await recent(lab.client, lab.name, limit)] for limit in (1, 2, 9)}
+
+    # then the newest are told, newest first
+    newest = [order.order_id for order in (*reversed(ended), open_one)]
+    assert states == ["parked", "completed", "completed"]
+    assert listed == {1: newest[:1], 2: newest[:2], 9: newest}

@@ -111,6 +111,57 @@ def test_a_line_that_can_t_be_understood_is_refused_by_line_and_column(tmp_path:
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("1,A,GOOD,1,2010-12-01T08:26:00,1.105,,France", "UnitPrice: Decimal input should have no more than 2 "),
+        ("1,A,GOOD,9999999,2010-12-01T08:26:00,1.10,,France", "Quantity: Input should be less than or equal to "),
+        ("1,A,GOOD,1,2010-12-01T08:26:00,1.10,a customer,France", "CustomerID: String should match pattern "),
+        ("1,A,GOOD,1,2010-12-01T08:26:00,1.10,,", "Country: String should have at least 1 character"),
+        (
+            "1,A,GO\u200bOD,1,2010-12-01T08:26:00,1.10,,France",
+            "Description: character 3 is U+200B, which can't be seen",
+        ),
+        ("1,A,GOOD,1,2010-12-01T08:26:00,1.10,,Fr\u202eance", "Country: character 3 is U+202E, which can't be seen"),
+    ],
+    ids=lambda given: ascii(given)[:40],
+)
+def test_what_is_wrong_in_a_column_is_said_with_its_name_once(tmp_path: Path, line: str, told: str) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(f"{HEADER}{line}\n", encoding="utf-8")
+
+    with pytest.raises(InputError) as refused:
+        load_orders(file)
+
+    assert str(refused.value).startswith(f"{file}, line 2: {told}")
+
+
+def test_an_order_of_too_many_lines_is_said_once_to_be_one(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(HEADER + "1,A,GOOD,1,2010-12-01T08:26:00,1.10,,France\n" * 5_001)
+
+    with pytest.raises(InputError, match=r", line 2: lines: Tuple should have at most 5000 items"):
+        load_orders(file)
+
+
+@pytest.mark.parametrize("column", HEADER.strip().split(","))
+def test_a_column_that_is_there_twice_is_refused_by_its_name(tmp_path: Path, column: str) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(f"{HEADER.strip()},{column}\n1,A,GOOD,1,2010-12-01T08:26:00,1.10,,France,1\n")
+
+    with pytest.raises(InputError, match=rf"orders\.csv has the column '{column}' twice"):
+        load_orders(file)
+
+
+def test_a_price_below_0_is_no_price_of_0(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    prices = ("1", "0", "0.00", "-1", "-0.01", "-0")
+    lines = [f"{number},A,GOOD,1,2010-12-01T08:26:00,{price},,France\n" for number, price in enumerate(prices)]
+    file.write_text(HEADER + "".join(lines))
+
+    assert load_orders(file).lines_refused_by_reason == {"price 0": 3, "price below 0": 2}
+
+
 def test_a_data_set_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     file = tmp_path / "orders.csv"
     file.write_text(f"{HEADER}1,A,GOOD,1,2010-12-01T08:26:00,1.10,,France\n", encoding="utf-8-sig")

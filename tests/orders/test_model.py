@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from events.edge import order_placed
+from events.edge import order_placed, parse_event
 from orders.loader import OrderBook, read_order
 from orders.model import Order
 from runtime.errors import InputError
@@ -106,6 +106,44 @@ def test_a_price_that_nobody_can_pay_is_refused(price: object) -> None:
         Order.model_validate({**ORDER, "lines": [LINE, {**FREE, "unit_price": price}]})
 
 
+@pytest.mark.parametrize(
+    "price",
+    [
+        "2_5.0",
+        "2.5_0",
+        "\u0662.\u0665\u0660",
+        "\uff12.\uff15",
+        "\u0967",
+        "0x2",
+        "2,5",
+        "1e",
+        "e1",
+        ".",
+        "+",
+        "2.5e\uff11",
+        "1e1_0",
+    ],
+    ids=ascii,
+)
+def test_a_price_in_other_figures_than_0_to_9_is_refused(price: str) -> None:
+    with pytest.raises(ValidationError, match=r"unit_price\n.*must be a number such as '2.55'"):
+        order_of(price=json.dumps(price))
+
+
+@pytest.mark.parametrize("price", ["2.5", " 2.50 ", "+2.5", "25e-1", "25E-1", "0.25e+1", ".25e1", "02.5", "2.500"])
+def test_a_price_in_any_way_in_which_a_number_is_written_is_one(price: str) -> None:
+    assert order_of(price=json.dumps(price)).lines[0].unit_price_pence == 250
+
+
+@given(st.text(st.characters(categories=["Nd"]), min_size=1, max_size=3))
+def test_whatever_the_digits_only_ours_are_a_price(digits: str) -> None:
+    if digits.isascii() and int(digits):
+        assert order_of(price=json.dumps(digits)).lines[0].unit_price_pence == 100 * int(digits)
+    else:
+        with pytest.raises(ValidationError, match="unit_price"):
+            order_of(price=json.dumps(digits))
+
+
 @pytest.mark.parametrize("field", ["order_id", "customer_id", "country", "description", "stock_code"])
 def test_a_text_that_postgresql_could_not_hold_is_refused(tmp_path: Path, field: str) -> None:
     file = tmp_path / "order.json"
@@ -114,6 +152,42 @@ def test_a_text_that_postgresql_could_not_hold_is_refused(tmp_path: Path, field:
 
     with pytest.raises(InputError, match=field):
         read_order(file)
+
+
+UNSEEN = ["a\u202eb", "\u200b", "a\ufeffb", "a\x7fb", "a\x85b", "\u200d", "a\u200db", "\u3164", "a\ue000b"]
+
+
+@pytest.mark.parametrize("text", UNSEEN, ids=ascii)
+@pytest.mark.parametrize("field", ["country", "description"])
+def test_a_text_that_can_t_be_seen_is_refused_wherever_an_order_comes_in(tmp_path: Path, field: str, text: str) -> None:
+    # given an order that hides something in a text
+    told = {**ORDER, "lines": [LINE, {**LINE, field: text}]} if field in LINE else {**ORDER, field: text}
+    file = tmp_path / "order.json"
+    file.write_text(json.dumps(told))
+    event = {"specversion": "1.0", "id": "e", "source": "/erp", "type": "order.placed", "subject": "one-1"}
+    # when it comes in as a file, or as an event
+    with pytest.raises(InputError) as as_a_file:
+        read_order(file)
+    with pytest.raises(InputError) as as_an_event:
+        parse_event(json.dumps({**event, "data": told}).encode(), where="my event")
+
+    # then it is refused by the same words, and one that was placed before is still read
+    place = "country" if field == "country" else "lines.1.description"
+    assert str(as_a_file.value).startswith(f"{file} is no order: {place}: ")
+    assert str(as_an_event.value) == str(as_a_file.value).replace(
+        f"{file} is no order", "my event: data of order.placed"
+    )
+    assert Order.model_validate(told).order_id == "one-1"
+
+
+@pytest.mark.parametrize(
+    "text", ["C\u00f4te d'Ivoire", "\u4e2d\u56fd", "\U0001f468\u200d\U0001f469", "T-LIGHT \u2764\ufe0f"], ids=ascii
+)
+def test_any_text_that_can_be_seen_may_be_in_an_order(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "order.json"
+    file.write_text(json.dumps({**ORDER, "country": text, "lines": [{**LINE, "description": text}]}))
+
+    assert read_order(file).country == read_order(file).lines[0].description == text
 
 
 def test_an_order_in_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:

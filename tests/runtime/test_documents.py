@@ -29,6 +29,30 @@ def test_a_file_in_a_wider_encoding_is_refused_by_its_name(encoding: str) -> Non
         text_of(DOCUMENT.encode(encoding), where="my.json")
 
 
+@pytest.mark.parametrize("text", [DOCUMENT, "[]", "{", "1", "InvoiceNo,\u00e9"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-16", "utf-32"])
+def test_a_wider_encoding_is_told_by_its_own_name_with_a_mark_and_without(encoding: str, text: str) -> None:
+    with pytest.raises(InputError, match=rf"it is in {encoding[:6].upper()};"):
+        text_of(text.encode(encoding), where="my.json")
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        ("1e400", "1e400"),
+        ("1.7976931348623159e308", "1.7976931348623159e308"),
+        ("1.797693134862315912345e308", "1.7976931348...2345e308"),
+        (f"1{'0' * 400}.5", "100000000000...000000.5"),
+        (f"0.{'0' * 400}1", "0.0000000000...00000001"),
+    ],
+)
+def test_a_number_beyond_a_double_is_shown_as_it_begins_and_as_it_ends(number: str, told: str) -> None:
+    with pytest.raises(InputError) as refused:
+        json_of(f"[{number}]", where="my.json")
+
+    assert str(refused.value) == f"my.json: the number {told} is beyond what a double can hold"
+
+
 @pytest.mark.parametrize("content", [DOCUMENT.encode("latin-1"), b"\x1f\x8b\x08\x00", b"{\xed\xa0\x80}"])
 def test_a_file_that_is_no_text_is_refused(content: bytes) -> None:
     with pytest.raises(InputError, match="not in UTF-8"):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.printable import first_unprintable, is_printable, printable
+from runtime.printable import first_unprintable, is_printable, printable, why_unseen
 
 SEEN = [
     "order 536365",
@@ -33,6 +33,40 @@ def test_what_steers_a_terminal_or_hides_is_found_and_shown_as_an_escape(charact
     assert first_unprintable(f"ab{character}") == (3, f"U+{ord(character):04X}")
     assert printable(f"ab{character}").isascii()
     assert character not in printable(f"ab{character}")
+
+
+@pytest.mark.parametrize("text", [*SEEN, "1\ufe0f\u20e3", "\u1112\u1161\u11ab", "\u0647\u200d", "a b", "\u2803\u2800"])
+def test_a_name_of_what_people_write_is_seen_whole(text: str) -> None:
+    assert why_unseen(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        *((f"ab{character}", f"character 3 is U+{ord(character):04X}") for character in HIDDEN),
+        ("\u200d", "character 1 is U+200D"),
+        ("\u200c\u200d", "character 1 is U+200C"),
+        ("ab\u200d", "character 3 is U+200D"),
+        ("a\u200db", "character 2 is U+200D"),
+        ("\u4e16 \u200c", "character 3 is U+200C"),
+        ("\ufe0f", "character 1 is U+FE0F"),
+        ("a \ufe0f", "character 3 is U+FE0F"),
+        ("\U000e0067", "character 1 is U+E0067"),
+        ("\U000e007f", "character 1 is U+E007F"),
+        ("a\U000e0067", "character 2 is U+E0067"),
+        ("\u4e16\U000e0067", "character 2 is U+E0067"),
+    ],
+    ids=ascii,
+)
+def test_a_mark_that_joins_nothing_is_as_unseen_as_a_control(text: str, where: str) -> None:
+    assert why_unseen(text) == f"{where}, which can't be seen: leave it out"
+
+
+@pytest.mark.parametrize(
+    "text", [" ", "\u00a0", "\u3000", "\u115f", "\u1160", "\u2800", "\u3164", "\uffa0", " \u3164 "], ids=ascii
+)
+def test_of_blanks_alone_nothing_can_be_seen(text: str) -> None:
+    assert why_unseen(text) == "nothing of it can be seen"
 
 
 def test_lines_stay_lines() -> None:
