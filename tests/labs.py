@@ -137,7 +137,7 @@ async def forget(client: Client, order: Order, style: Style) -> None:
     for run_id in await runs_of(client, name):
         execution = WorkflowExecution(workflow_id=name, run_id=run_id)
         await client.workflow_service.delete_workflow_execution(
-            DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
+            DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution), retry=True
         )
 
     async with asyncio.timeout(120):  # it takes seconds: deletions wait for the server's other queues

@@ -63,8 +63,9 @@ class TemporalReader:
 
     async def remembers_since_us(self) -> int:
         """Microseconds since 1970: workflows that closed before then may have been deleted by the server."""
+        # The server closes a connection that has grown old; with `retry`, the SDK asks again on a new one.
         namespace = await self._client.workflow_service.describe_namespace(
-            DescribeNamespaceRequest(namespace=self._client.namespace)
+            DescribeNamespaceRequest(namespace=self._client.namespace), retry=True
         )
         kept: timedelta = namespace.config.workflow_execution_retention_ttl.ToTimedelta()
         return int((datetime.now(UTC) - kept).timestamp() * 1_000_000)

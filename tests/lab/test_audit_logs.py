@@ -106,12 +106,12 @@ async def test_an_event_that_was_taken_for_another_source_s_is_found(lab: Lab) -
 
 async def test_a_bus_that_was_broken_off_is_told_until_the_next_event_has_gone_on_from_it(labs: Labs) -> None:
     async with labs(absent=["bus"]) as lab:
-        await lab.placer.publish(event("first", "terminated"))
-        await lab.client.get_workflow_handle(bus_id("terminated")).terminate()
-        broken_off = await violations(lab, "terminated")
+        await lab.placer.publish(event("first", "broken-off-bus"))
+        await lab.client.get_workflow_handle(bus_id("broken-off-bus")).terminate()
+        broken_off = await violations(lab, "broken-off-bus")
         async with hosting(lab.client, ["bus"], lab.settings, lab.name):
-            log = await publish(lab, event("second", "terminated"))
-        healed = await violations(lab, "terminated")
+            log = await publish(lab, event("second", "broken-off-bus"))
+        healed = await violations(lab, "broken-off-bus")
 
     assert told(broken_off, 5) == "its bus was terminated"
     assert [entry.id for entry in log.entries] == ["first", "second"]

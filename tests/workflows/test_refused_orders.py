@@ -255,24 +255,25 @@ async def test_the_auditor_asks_no_parity_of_an_order_that_another_system_s_even
 
 
 async def test_the_auditor_takes_what_was_done_for_orders_that_are_forgotten_as_explained(
-    lab: Lab, fresh_orders: Callable[[int], list[Order]]
+    labs: Labs, fresh_orders: Callable[[int], list[Order]]
 ) -> None:
     kept, cancelled_since, replaced = fresh_orders(3)
+    async with labs() as lab:
 
-    async def live(style: Style) -> None:
-        for order in (kept, cancelled_since, replaced):
-            await completed(lab, order, style)
-            await forget(lab.client, order, style)
-        assert await cancel(lab, cancelled_since, style)
-        assert await cancel(lab, replaced, style)
-        await lab.run(namesake(replaced), style)
+        async def live(style: Style) -> None:
+            for order in (kept, cancelled_since, replaced):
+                await completed(lab, order, style)
+                await forget(lab.client, order, style)
+            assert await cancel(lab, cancelled_since, style)
+            assert await cancel(lab, replaced, style)
+            await lab.run(namesake(replaced), style)
 
-    await asyncio.gather(*(live(style) for style in STYLES))
+        await asyncio.gather(*(live(style) for style in STYLES))
 
-    assert await audited(lab, kept) == AuditReport(checked=0, violations=[])
-    assert await audited(lab, cancelled_since) == AuditReport(checked=0, violations=[])
-    assert await audited(lab, replaced) == CLEAN
-    assert not (await audit(lab.client, lab.settings, lab.name)).violations
+        assert await audited(lab, kept) == AuditReport(checked=0, violations=[])
+        assert await audited(lab, cancelled_since) == AuditReport(checked=0, violations=[])
+        assert await audited(lab, replaced) == CLEAN
+        assert not (await audit(lab.client, lab.settings, lab.name)).violations
 
 
 def erp_cancels(order: Order) -> Event:
