@@ -160,7 +160,8 @@ def _placements(run: Run) -> Iterator[tuple[Json, bool, int]]:
     for placement, at_us in (*first, *run.late_placements):
         yield placement["order"], bool(placement.get("rehearsal")), at_us
     for step in run.steps:
-        if isinstance(step, Logged) and step.fact.type == "order.placed":
+        # what is no order, and came past the edge, is no placement: services refuse it
+        if isinstance(step, Logged) and step.fact.type == "order.placed" and "lines" in (step.data or ()):
             yield step.data, step.rehearsal, step.at_us
 
 
