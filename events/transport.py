@@ -22,7 +22,7 @@ class Publication:
     recipients: tuple[str, ...]
     """Names of the subscribers that the event was routed to."""
     known: bool
-    """The log of a closed run held the event already, so nothing was changed."""
+    """The log of a closed run held the event already, so it was not put there again."""
 
 
 class EventPublisher:
@@ -38,8 +38,8 @@ class EventPublisher:
     async def publish(self, event: Event, *, summary: str | None = None) -> Publication:
         """Publish an event: its bus run is started if it is not open, and is signalled in the same call.
 
-        A run that has closed is not reopened for an event that its log holds; any other event gets a new run, which
-        goes on with the log by itself (`events/succession.py`), as there may be newer runs by then.
+        A run that has closed is not reopened for an event that its log holds, unless it was broken off with something
+        still to deliver; any other event gets a new run, which goes on with the log by itself (`events/succession.py`), as there may be newer runs by then.
 
         Args:
             event: what happened.
