@@ -39,7 +39,8 @@ class EventPublisher:
         """Publish an event: its bus run is started if it is not open, and is signalled in the same call.
 
         A run that has closed is not reopened for an event that its log holds, unless it was broken off with something
-        still to deliver; any other event gets a new run, which goes on with the log by itself (`events/succession.py`), as there may be newer runs by then.
+        still to deliver. Any other event gets a new run, which goes on with the log by itself, as there may be newer
+        runs by then (`events/succession.py`).
 
         Args:
             event: what happened.
