@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from temporalio.client import Client
 
 from orders.loader import OrderBook, load_orders
@@ -15,6 +16,8 @@ from server.binary import find_temporal_binary
 from server.connect import connect_to
 from server.embedded import EmbeddedServer
 from tests.labs import Lab, Labs, open_lab
+
+settings.register_profile("long")  # for what draws more examples then; chosen by `--hypothesis-profile=long`
 
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
 
