@@ -29,6 +29,7 @@ from lab.compare.plan import CONCURRENCY, ComparePlan
 from lab.console import check_writable
 from lab.demo import DemoPlan
 from lab.killing import TARGETS
+from lab.repair.command import repair
 from lab.replay import histories_in
 from orders.loader import load_orders, read_order
 from orders.model import ORDER_ID_PATTERN, STYLES, Order, Style
@@ -107,8 +108,7 @@ def cancel_order(
 
     Accepted, all that was done is undone; refused, the order stays as it is. Cancelling twice changes nothing.
     """
-    if not re.fullmatch(ORDER_ID_PATTERN, order):
-        raise InputError(f"no order id: {order!r}; `orderlab orders` lists what there is")
+    _check_order_id(order)
     styles = () if style is None else _styles(style)
     check_writable(json)
     _run(commands.cancel(_settings(data), order, styles, json))
@@ -143,6 +143,26 @@ def redrive_parked(
         raise InputError("name one parked delivery, or give --all")
     check_writable(json)
     _run(commands.redrive_parked(_lab(data, WORKERS), delivery, json))
+
+
+@app.command("repair")
+def repair_order(
+    order: Annotated[str, typer.Argument(metavar="ORDER", help="The order that was left half done.")],
+    style: Annotated[str, typer.Option(help="saga, choreography or both.")] = "both",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what stands, and what would be done.")] = False,
+    json: Json = None,
+    data: Data = None,
+) -> None:
+    """Finish what was left half done of an order, as when somebody has terminated its workflow.
+
+    Shows how it stands and what it will do, by the services' databases: goes on where the order was broken off, or
+    undoes the rest where its undoing had begun, and tries what is parked once more, without the dice. Repairing a whole
+    order changes nothing; exit 1 if the order does not stand as an order may after that.
+    """
+    _check_order_id(order)
+    styles = _styles(style)
+    check_writable(json)
+    _run(repair(_lab(data, WORKERS), order, styles, dry_run=dry_run, json=json))
 
 
 @app.command("publish")
@@ -404,6 +424,11 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except OSError:  # what is too long for a name of a file is none
         return False
+
+
+def _check_order_id(order: str) -> None:
+    if not re.fullmatch(ORDER_ID_PATTERN, order):
+        raise InputError(f"no order id: {order!r}; `orderlab orders` lists what there is")
 
 
 def _at_least_one(option: str, value: int) -> None:

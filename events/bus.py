@@ -56,6 +56,10 @@ class BusStart(BaseModel):
     """Whether an event is known by its source and id. Runs that began when it was known by its id alone go on like that
     to their end, or what their histories tell could not be replayed.
     """
+    repairs: bool = False
+    """Whether a person has asked for what a run that was broken off had still to deliver: without the dice, as at a
+    redrive.
+    """
     summary: str = ""
     """One line about the correlation key, for whoever looks at the run in the UI."""
 

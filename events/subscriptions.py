@@ -46,6 +46,10 @@ class RoutedEvent(BaseModel):
     event: Event
     recipients: tuple[Recipient, ...]
 
+    def redriven(self) -> "RoutedEvent":
+        """The same as a redrive hands it over: no dice are thrown."""
+        return self.model_copy(update={"event": self.event.redriven()})
+
 
 class Reaction(BaseModel):
     """What a handler answers: the events that follow, already routed.

@@ -31,6 +31,11 @@ from events.log import EventLog
 from events.recorded import RecordedRun, recorded
 from runtime.errors import OrderlabError
 
+BROKEN_OFF = frozenset(
+    {WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.TIMED_OUT}
+)
+"""How a run can close without a result."""
+
 _SUCCESSOR = "successor"
 """Key of the memo: id of the run that followed."""
 

@@ -1,5 +1,7 @@
 """Publishes events on the durable bus: one call to Temporal, and the event survives whatever dies next."""
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from temporalio.client import Client
@@ -11,7 +13,7 @@ from events.catalogue import CATALOGUE
 from events.envelope import Event
 from events.readable import prove_readable
 from events.subscriptions import RoutedEvent, SubscriptionRegistry
-from events.succession import how_it_ended
+from events.succession import BROKEN_OFF, how_it_ended
 from runtime.search import attributes_of
 
 
@@ -83,17 +85,54 @@ class EventPublisher:
             )
         return Publication(recipients, known)
 
+    async def go_on(self, key: str) -> None:
+        """Have a bus whose latest run was broken off go on with what that had still to deliver, without a new event.
+
+        Where its run is open, or has come to its end, or nobody can tell what was in its log, nothing happens.
+
+        Args:
+            key: the correlation key.
+
+        Raises:
+            RPCError: no run has this key.
+        """
+        before = await self._client.get_workflow_handle(bus_id(key)).describe()
+        ended = await how_it_ended(self._client, key, before.run_id) if before.status in BROKEN_OFF else None
+        if ended is None or not ended.log.entries:
+            return
+        start = BusStart(
+            log=ended.log.handed_on(before.run_id),
+            follows=before.run_id,
+            known_by_source=True,
+            repairs=True,
+            summary=await before.memo_value(SUMMARY, None) or await before.static_summary() or f"events about {key}",
+        )
+        about_an_order = any(entry.type in CATALOGUE for entry in ended.log.entries)
+        with contextlib.suppress(WorkflowAlreadyStartedError):  # then somebody else has seen to it
+            await self._start(key, start, about_an_order=about_an_order)
+
     async def _signal_with_start(
         self, routed: RoutedEvent, start: BusStart, reuse: WorkflowIDReusePolicy, *, about_an_order: bool
     ) -> None:
         key = routed.event.correlation_key
+        await self._start(key, start, reuse, signals=[routed], about_an_order=about_an_order)
+
+    async def _start(
+        self,
+        key: str,
+        start: BusStart,
+        reuse: WorkflowIDReusePolicy = WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        *,
+        about_an_order: bool,
+        signals: Sequence[RoutedEvent] = (),
+    ) -> None:
         await self._client.start_workflow(
             BUS,
             start,
             id=bus_id(key),
             task_queue=self._task_queue,
-            start_signal=PUBLISH,
-            start_signal_args=[routed],
+            start_signal=PUBLISH if signals else None,
+            start_signal_args=signals,
             id_reuse_policy=reuse,
             task_timeout=WORKFLOW_TASK_TIMEOUT,
             memo={"lab": self._lab},

@@ -25,11 +25,12 @@ from stores.ledger import Ledger
 from workflows.bus_succession import BusSuccession
 from workflows.event_bus import EventBus
 from workflows.order_cancellation import OrderCancellation
+from workflows.order_repair import OrderRepair
 from workflows.order_saga import OrderSaga
 from workflows.references import BareWorkflow, NaiveSubscriber, OneActivity
 
 WORKFLOWS_OF: dict[str, list[type]] = {
-    "saga": [OrderSaga, OrderCancellation],
+    "saga": [OrderSaga, OrderCancellation, OrderRepair],
     "bus": [EventBus, BusSuccession],
     REFERENCES: [BareWorkflow, OneActivity, NaiveSubscriber],
 }

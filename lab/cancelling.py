@@ -17,6 +17,7 @@ from events.catalogue import CANCELLING
 from events.edge import cancel_requested
 from events.log import LogEntry, OrderState
 from events.reading import facts_of
+from events.succession import BROKEN_OFF
 from events.transport import EventPublisher
 from faults.dice import Dice
 from lab.patience import persistently
@@ -32,10 +33,6 @@ from workflows.order_saga import OrderSaga
 from workflows.saga import REFUSED
 
 _LOOK_EVERY_S = 0.05
-
-_BROKEN = frozenset(
-    {WorkflowExecutionStatus.FAILED, WorkflowExecutionStatus.TERMINATED, WorkflowExecutionStatus.TIMED_OUT}
-)
 
 
 class Canceller:
@@ -83,7 +80,7 @@ class Canceller:
             order_id=order_id,
             lab=self._lab,
             dice=self._dice,
-            broken=before is not None and before.status in _BROKEN,
+            broken=before is not None and before.status in BROKEN_OFF,
         )
         cancellation = WithStartWorkflowOperation(
             OrderCancellation.run,

@@ -4,7 +4,7 @@ import asyncio
 from enum import StrEnum
 
 from pydantic import BaseModel, TypeAdapter
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from events.bus import REDRIVE, bus_id
@@ -57,21 +57,25 @@ async def parked(client: Client, lab: str) -> list[DeadLetter]:
         client: of the Temporal server.
         lab: only what this lab parked.
     """
-    found = []
+    found: list[DeadLetter] = []
     async for run in client.list_workflows(f"{PARKED.name} IS NOT NULL AND ExecutionStatus = 'Running'"):
-        memo = await run.memo()
-        if memo.get("lab", "") == lab:
-            found += [
-                DeadLetter(
-                    id=f"{run.id}>{entry.id}",
-                    workflow_id=run.id,
-                    run_id=run.run_id,
-                    order_id=run.typed_search_attributes.get(ORDER_ID),
-                    delivery=entry,
-                )
-                for entry in _ENTRIES.validate_python(memo.get(MEMO) or [])
-            ]
+        if (await run.memo()).get("lab", "") == lab:
+            found += await parked_in(run)
     return found[::-1]
+
+
+async def parked_in(run: WorkflowExecution) -> list[DeadLetter]:
+    """What is parked in one open run."""
+    return [
+        DeadLetter(
+            id=f"{run.id}>{entry.id}",
+            workflow_id=run.id,
+            run_id=run.run_id,
+            order_id=run.typed_search_attributes.get(ORDER_ID),
+            delivery=entry,
+        )
+        for entry in _ENTRIES.validate_python((await run.memo()).get(MEMO) or [])
+    ]
 
 
 def chosen(letters: list[DeadLetter], wanted: str | None) -> list[DeadLetter]:

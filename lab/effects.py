@@ -26,7 +26,7 @@ def all_effects(settings: Settings, order_id: str | None = None) -> list[EffectR
     Raises:
         InputError: a database can't be read.
     """
-    records = [record for found in _read(settings, lambda url: read_effects(url, order_id)) for record in found]
+    records = [record for _, found in read_each(settings, lambda url: read_effects(url, order_id)) for record in found]
     return sorted(records, key=lambda record: (record.at, record.idempotency_key))
 
 
@@ -37,14 +37,18 @@ def consistent_since_us(settings: Settings) -> dict[tuple[Style, str], int]:
         InputError: a database can't be read.
     """
     latest: dict[tuple[Style, str], int] = {}
-    for changes in _read(settings, read_last_change):
+    for _, changes in read_each(settings, read_last_change):
         for order, at_us in changes.items():
             latest[order] = max(at_us, latest.get(order, 0))
     return latest
 
 
-def _read(settings: Settings, read: Callable[[URL | str], Found]) -> Iterator[Found]:
-    """What there is to read in the database of each service, of those that exist."""
+def read_each(settings: Settings, read: Callable[[URL | str], Found]) -> Iterator[tuple[str, Found]]:
+    """What there is to read in the database of each service, of those that exist, with the service's name.
+
+    Raises:
+        InputError: a database can't be read.
+    """
     for service in SERVICES:
         url = settings.database_url(service.name)
         target = make_url(url)
@@ -52,6 +56,6 @@ def _read(settings: Settings, read: Callable[[URL | str], Found]) -> Iterator[Fo
         if is_file and not (target.database and Path(target.database).exists()):
             continue
         try:
-            yield read(url)
+            yield service.name, read(url)
         except SQLAlchemyError as error:
             raise InputError(f"can't read the database of {service.name}: {error}".splitlines()[0]) from error

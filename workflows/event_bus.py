@@ -125,7 +125,7 @@ class EventBus:
             self._log = taken.log
             self._known = self._known_to(self._log)
             for routed in taken.pending:
-                self._resume(routed)
+                self._resume(routed.redriven() if self._start.repairs else routed)
         self._has_log = True
         for routed in self._early:
             self._append(routed)

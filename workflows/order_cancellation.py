@@ -4,19 +4,15 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from orders.cancelling import CancelRequest, LateOrder
-    from services.analytics import REVERSE_SALE
-    from services.invoicing import ISSUE_CREDIT_NOTE
-    from services.marketing import TELL_CUSTOMER
-    from services.shipping import CANCEL_SHIPMENT
-    from workflows.conversation import SagaConversation
+    from orders.cancelling import CancelRequest
+    from workflows.conversation import AfterTheSaga
     from workflows.outcome import SagaOutcome
     from workflows.saga import Saga
     from workflows.uninterrupted import uninterrupted
 
 
 @workflow.defn
-class OrderCancellation(SagaConversation):
+class OrderCancellation(AfterTheSaga):
     """Asks shipping whether it is too late, and if it is not, undoes whatever was done.
 
     It has the workflow id of the order's saga, so there is never one at work beside the other. Where nothing was done
@@ -35,7 +31,7 @@ class OrderCancellation(SagaConversation):
             ApplicationError: it stands in no legal state, as its saga was broken off, and shipping has refused.
         """
         saga = self._saga
-        saga.may_have_been_done(undo=[CANCEL_SHIPMENT, ISSUE_CREDIT_NOTE, REVERSE_SALE, TELL_CUSTOMER])
+        saga.may_have_been_done(undo=self.UNDOING)
         # Cancelling this workflow would mean to keep the order, which nobody can ask for.
         decision = await uninterrupted(saga.cancel(request))
         if decision.accepted:
@@ -45,8 +41,3 @@ class OrderCancellation(SagaConversation):
         if request.broken:
             raise ApplicationError("the order is still as its broken saga left it", non_retryable=True)
         return saga.outcome()
-
-    @workflow.signal
-    def placed(self, late: LateOrder) -> None:
-        """The order was placed after its cancellation: it is taken in, and stays cancelled."""
-        workflow.upsert_memo({"digest": late.digest})

@@ -1,6 +1,7 @@
 """What every saga needs and no business step should have to say: compensation, cancelling, parking, redrive."""
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from faults.dice import Dice
     from orders.cancelling import CancelDecision, CancelRequest
     from orders.model import Placement
+    from orders.repairing import RepairRequest
     from runtime.search import PARKED
     from services.service import Cancellation, Step
     from services.shipping import DECIDE_CANCELLATION
@@ -55,6 +57,7 @@ class Saga:
         self._lab = lab
         self._dice = dice
         self._placed: Placement | None = None
+        self._repaired: RepairRequest | None = None
         self._compensations: list[Step] = []
         self._under_way: list[workflow.ActivityHandle[Any]] = []
         self._one_question_at_a_time = asyncio.Lock()
@@ -87,6 +90,11 @@ class Saga:
     def may_have_been_done(self, *, undo: Sequence[Step]) -> None:
         """Register the compensations of steps that an earlier workflow may have run, in the sequence of its steps."""
         self._compensations += undo
+
+    def was_left_half_undone(self, request: RepairRequest, *, undo: Sequence[Step]) -> None:
+        """Take up the undoing that an earlier workflow left: from now on the order is off, whatever anybody wants."""
+        self.may_have_been_done(undo=undo)
+        self._repaired, self._id_is_taken, self._cancelled_because = request, request.refused, request.reason
 
     async def in_parallel(self, steps: Sequence[Coroutine[None, None, None]]) -> None:
         """Run steps side by side and wait for all of them, also when one fails or the workflow is cancelled.
@@ -133,6 +141,12 @@ class Saga:
             return CancelDecision(accepted=True, reason=self._cancelled_because or self._called_off or "")
         return CancelDecision(accepted=False, reason=self._refused or "")
 
+    async def take_wish(self, request: CancelRequest) -> None:
+        """The same for a wish that nobody waits to be answered; one that is turned away changes nothing."""
+        with contextlib.suppress(ApplicationError):
+            self.turn_away(request)
+            await self.cancel(request)
+
     def turn_away(self, request: CancelRequest) -> None:
         """Refuse a request that is about another order, or that shipping has refused already.
 
@@ -162,15 +176,13 @@ class Saga:
         await uninterrupted(self._undo_all(reason))
 
     async def _undo_all(self, reason: str) -> None:
-        # An order that was placed undoes what is its own; a customer's wish to cancel is about whatever order stands.
-        content = None if self._placed is None else self._placed.order.fingerprint
         cancellation = Cancellation(
             style="saga",
             order_id=self._order_id,
             reason=reason,
-            content=content,
+            content=self._content(),
             refused=self._id_is_taken,
-            since_us=int(workflow.info().start_time.timestamp() * 1e6) if self._id_is_taken else None,
+            since_us=self._placed_us() if self._id_is_taken else None,
             dice=self._dice,
         )
         self._parked.clear()
@@ -185,6 +197,18 @@ class Saga:
         await self._all_redriven(meanwhile=OrderState.ATTENTION)
         await workflow.wait_condition(workflow.all_handlers_finished)
         self._state = OrderState.CANCELLED
+
+    def _content(self) -> str | None:
+        """An order that was placed undoes what is its own; a customer's wish is about whatever order stands."""
+        if self._repaired is not None:
+            return self._repaired.content
+        return None if self._placed is None else self._placed.order.fingerprint
+
+    def _placed_us(self) -> int | None:
+        """When the order was placed, in microseconds since 1970."""
+        if self._repaired is not None:
+            return self._repaired.since_us
+        return int(workflow.info().start_time.timestamp() * 1e6)
 
     def redrive(self, service: str) -> None:
         """Ask for the parked step of a service to be tried again."""
