@@ -4,7 +4,7 @@ VENV   := .venv
 UV     := $(VENV)/bin/uv
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test check histories schemas faults lock
+.PHONY: setup demo test check histories schemas faults lives lock
 
 setup: $(READY)
 	@$(VENV)/bin/python -m server
@@ -35,6 +35,10 @@ schemas: $(READY)
 # Runs the fault matrix and writes docs/faults.md anew.
 faults: setup
 	@$(VENV)/bin/python -m lab.matrix_page
+
+# Draws the lives of 500 orders instead of a few (docs/lives.md has the last result).
+lives: setup
+	$(VENV)/bin/python -m pytest --hypothesis-profile=long -s tests/workflows/test_any_life.py
 
 # Resolves the dependencies anew and pins them.
 lock: $(READY)
