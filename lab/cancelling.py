@@ -1,16 +1,18 @@
 """Cancels orders as a customer does, at whatever moment: asks the saga, or publishes `order.cancel_requested`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from uuid import uuid4
 
 from temporalio.client import (
     Client,
-    WithStartWorkflowOperation,
+    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from events.bus import WORKFLOW_TASK_TIMEOUT
 from events.catalogue import CANCELLING
@@ -28,6 +30,7 @@ from runtime.errors import OrderlabError
 from runtime.search import attributes_of
 from services.order_placed import registry
 from services.service import task_queue
+from workflows.conversation import WISH
 from workflows.order_cancellation import OrderCancellation
 from workflows.order_saga import OrderSaga
 from workflows.saga import REFUSED
@@ -45,35 +48,47 @@ class Canceller:
         self._dice = dice
         self._publisher = EventPublisher(client, registry(lab), lab=lab, task_queue=task_queue("bus", lab))
 
-    async def cancel(self, order_id: str, style: Style) -> CancelDecision:
+    async def cancel(
+        self, order_id: str, style: Style, *, when_kept: Callable[[], None] = lambda: None
+    ) -> CancelDecision:
         """Ask for an order to be cancelled and wait for the answer, which shipping gives.
 
         The order may be on its way, have ended, or not have been placed yet. Asking again changes nothing.
+
+        Args:
+            order_id: of the order.
+            style: in which it is cancelled.
+            when_kept: is called when the server has written the wish down: from then on it is acted upon, whoever dies,
+                and whether anybody waits for the answer or not.
 
         Raises:
             InputError: the order is another lab's.
             OrderlabError: nobody could decide; the order is unchanged.
         """
         if style == "saga":
-            return await self._ask_saga(order_id)
+            return await self._ask_saga(order_id, when_kept)
         await latest_run(self._client, self._lab, style, order_id)
         await self._publisher.publish(cancel_requested(order_id, dice=self._dice), summary=f"order {order_id}")
+        when_kept()
         return await self._answer_on_the_bus(order_id)
 
-    async def _ask_saga(self, order_id: str) -> CancelDecision:
-        """One call for every moment: an open saga is asked, and where none is open, a cancellation is started."""
-        before = await latest_run(self._client, self._lab, "saga", order_id)
-        if before is not None and before.status is WorkflowExecutionStatus.COMPLETED:
-            outcome = await self._client.get_workflow_handle_for(
-                OrderSaga.run, before.id, run_id=before.run_id
-            ).result()
-            # Nothing is left to be done, unless it was refused: then the id, and the wish, are another order's.
-            if outcome.state is OrderState.CANCELLED and not outcome.refused:
-                return CancelDecision(accepted=True, reason=outcome.reason or BY_THE_CUSTOMER)
-        if before is not None and before.status is WorkflowExecutionStatus.CANCELED:  # likewise; it has no result
-            stopped = self._client.get_workflow_handle_for(OrderSaga.run, before.id, run_id=before.run_id)
-            if not (await stopped.query(OrderSaga.progress)).refused:
-                return CancelDecision(accepted=True, reason="the workflow was cancelled")
+    async def _ask_saga(self, order_id: str, when_kept: Callable[[], None]) -> CancelDecision:
+        while True:
+            before = await latest_run(self._client, self._lab, "saga", order_id)
+            answer = None if before is None else await self._answer_of_closed(before)
+            if answer is not None and answer.accepted:  # nothing is left to be done
+                return answer
+            request = await self._send_wish(order_id, before)
+            when_kept()
+            answer = await self._answer_of_saga(request)
+            if answer is not None:
+                return answer
+
+    async def _send_wish(self, order_id: str, before: WorkflowExecutionDescription | None) -> CancelRequest:
+        """One call for every moment: an open saga is told, and where none is open, a cancellation is started.
+
+        It is a signal, as the server has an update in its memory only, until a worker takes it.
+        """
         digest = None if before is None else await before.memo_value(DIGEST, default=None)
         request = CancelRequest(
             style="saga",
@@ -82,7 +97,7 @@ class Canceller:
             dice=self._dice,
             broken=before is not None and before.status in BROKEN_OFF,
         )
-        cancellation = WithStartWorkflowOperation(
+        await self._client.start_workflow(
             OrderCancellation.run,
             request,
             id=workflow_id("saga", order_id),
@@ -92,16 +107,54 @@ class Canceller:
             memo={"lab": self._lab} if digest is None else {"lab": self._lab, DIGEST: digest},
             static_summary=f"cancels order {order_id}",
             search_attributes=attributes_of(order_id, "saga"),
+            start_signal=WISH,
+            start_signal_args=[request],
         )
+        return request
+
+    async def _answer_of_saga(self, request: CancelRequest) -> CancelDecision | None:
+        """What is decided about a wish that is kept; None where the workflow that was to decide was broken off.
+
+        Raises:
+            OrderlabError: nobody can decide.
+        """
+        name, update_id = workflow_id("saga", request.order_id), str(uuid4())
+
+        async def ask() -> CancelDecision | None:
+            run = self._client.get_workflow_handle(name)
+            try:
+                return await run.execute_update(OrderSaga.cancel, request, id=update_id)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+            return await self._answer_of_closed(await run.describe())  # it has closed since
+
         try:
-            answer = await self._client.execute_update_with_start_workflow(
-                OrderSaga.cancel, request, start_workflow_operation=cancellation
-            )
+            return await persistently(ask)
         except WorkflowUpdateFailedError as failure:
             if isinstance(failure.cause, ApplicationError) and failure.cause.type == REFUSED:
                 return CancelDecision(accepted=False, reason=failure.cause.message)
-            raise OrderlabError(f"nobody could decide about order {order_id}: {failure.cause}") from failure
-        return answer
+            raise OrderlabError(f"nobody could decide about order {request.order_id}: {failure.cause}") from failure
+
+    async def _answer_of_closed(self, run: WorkflowExecutionDescription) -> CancelDecision | None:
+        """What a workflow that has ended says about a customer's wish; None where it is open, or says nothing.
+
+        One that was refused, as the id is another order's, says nothing: the wish is about that other one.
+        """
+        ended = self._client.get_workflow_handle_for(OrderSaga.run, run.id, run_id=run.run_id)
+        if run.status is WorkflowExecutionStatus.COMPLETED:
+            outcome = await ended.result()
+        elif run.status in {WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.FAILED}:  # it has no result
+            outcome = await ended.query(OrderSaga.progress)
+        else:
+            return None
+        if outcome.refused:
+            return None
+        if run.status is WorkflowExecutionStatus.CANCELED:
+            return CancelDecision(accepted=True, reason="the workflow was cancelled")
+        if outcome.state is OrderState.CANCELLED:
+            return CancelDecision(accepted=True, reason=outcome.reason or BY_THE_CUSTOMER)
+        return None if outcome.reason is None else CancelDecision(accepted=False, reason=outcome.reason)
 
     async def _answer_on_the_bus(self, order_id: str) -> CancelDecision:
         while True:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -121,8 +122,9 @@ async def cancel(settings: Settings, order_id: str, styles: tuple[Style, ...], j
         placed_in = [style for style in STYLES if await latest_run(client, lab, style, order_id) is not None]
         results: list[Cancelled] = []
         for style in styles or placed_in or STYLES:
-            asked = Canceller(client, lab).cancel(order_id, style)
-            decision = await _patiently(asked, _no_answer_yet)
+            kept = asyncio.Event()
+            asked = Canceller(client, lab).cancel(order_id, style, when_kept=kept.set)
+            decision = await _patiently(asked, partial(_no_answer_yet, kept))
             await _end_of(client, Placed(style, order_id, known=True))
             status = await status_of(client, style, order_id)
             if status is None or status.state is None:
@@ -283,8 +285,11 @@ async def _end_of(client: Client, placed: Placed) -> None:
     await _patiently(end_of(client, placed), not_yet)
 
 
-async def _no_answer_yet() -> None:
-    announce("shipping has not answered yet; the request is kept, also if you stop waiting")
+async def _no_answer_yet(kept: asyncio.Event) -> None:
+    if kept.is_set():
+        announce("shipping has not answered yet; the request is kept, also if you stop waiting")
+    else:
+        announce("the request has not been taken in yet, and is lost if you stop waiting")
 
 
 async def _patiently(work: Coroutine[Any, Any, Answer], tell: Callable[[], Awaitable[None]]) -> Answer:

@@ -26,6 +26,9 @@ with workflow.unsafe.imports_passed_through():
 REFUSED = "CancellationRefused"
 """Error type of an update that is turned away because shipping has refused before."""
 
+_OFF_BY_ANY = "work-undone-before-cancels-the-order"
+"""Name of a change: of work that is not critical, too."""
+
 
 class StepFailedError(Exception):
     """A critical step gave up, or the order id belongs to another order, so the order can't be kept."""
@@ -277,11 +280,13 @@ class Saga:
             self._park(step, work, error)
 
     async def _accept_that_it_is_too_late(self, step: Step, *, forward: bool) -> None:
-        """A service has refused work because it was undone before; that of a critical one can't be done without.
+        """A service has refused work because it was undone before: then the order was being undone, and is still.
 
-        It is shipping's acceptance of a cancellation, of which the workflow may be told only a moment later.
+        It is shipping's acceptance of a cancellation, of which the workflow may be told only a moment later; or the
+        workflow was reset, or broken off and run again. Sagas that began before this was so only lack that work where
+        it is not critical.
         """
-        if forward and step.service.critical:
+        if forward and (step.service.critical or workflow.patched(_OFF_BY_ANY)):
             await workflow.wait_condition(workflow.all_handlers_finished)
             self._go_on()
             raise StepFailedError(f"{step.service.name} refuses an order that was cancelled before")

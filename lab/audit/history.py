@@ -294,11 +294,13 @@ class _Talk:
         self.late_placements: list[LatePlacement] = []
         self.stopped = False
         self._requests: set[int] = set()
+        self._is_wished = False
+        self._is_considered = False
 
     @property
     def asked(self) -> bool:
-        """Whether a customer has asked for the order to be cancelled."""
-        return bool(self._requests)
+        """Whether a customer has asked for the order to be cancelled, and was not turned away."""
+        return bool(self._requests) or (self._is_wished and self._is_considered)
 
     def read(self, event: HistoryEvent) -> None:
         """Take the next event of the history."""
@@ -313,9 +315,13 @@ class _Talk:
                 self.answers.append(bool(_json(answered.outcome.success)["accepted"]))
         elif kind == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
             signal = event.workflow_execution_signaled_event_attributes
+            self._is_wished |= signal.signal_name == "cancellation_wished"
             if signal.signal_name == "placed":
                 late = LatePlacement(_json(signal.input)["placement"], event.event_time.ToMicroseconds())
                 self.late_placements.append(late)
+        elif kind == Kind.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            work = event.activity_task_scheduled_event_attributes.activity_type.name
+            self._is_considered |= work == "shipping.decide_cancellation"
         elif kind == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
             self.stopped = True
 

@@ -1,4 +1,4 @@
-"""Orders that were left half done, by whoever or whatever broke their workflow off, and the command that finishes them."""
+"""Orders that were left half done, by whatever broke their workflow off, and the command that finishes them."""
 
 import asyncio
 
