@@ -134,7 +134,10 @@ class Canceller:
         except WorkflowUpdateFailedError as failure:
             if isinstance(failure.cause, ApplicationError) and failure.cause.type == REFUSED:
                 return CancelDecision(accepted=False, reason=failure.cause.message)
-            raise OrderlabError(f"nobody could decide about order {request.order_id}: {failure.cause}") from failure
+            remedy = f"`orderlab repair {request.order_id}` tells how it stands"
+            raise OrderlabError(
+                f"nobody could decide about order {request.order_id}: {failure.cause}; {remedy}"
+            ) from failure
 
     async def _answer_of_closed(self, run: WorkflowExecutionDescription) -> CancelDecision | None:
         """What a workflow that has ended says about a customer's wish; None where it is open, or says nothing.
@@ -163,7 +166,9 @@ class Canceller:
             if answer is not None:
                 return answer
             if run is None or not is_at_work(run):  # nor was it at work before we looked for the answer
-                raise OrderlabError(f"nobody could decide about order {order_id}: see `orderlab parked`")
+                raise OrderlabError(
+                    f"nobody could decide about order {order_id}: `orderlab repair {order_id}` asks once more"
+                )
             await asyncio.sleep(_LOOK_EVERY_S)
 
 

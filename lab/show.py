@@ -132,7 +132,7 @@ def orders(statuses: Sequence[OrderStatus]) -> RenderableType:
         table.add_row(
             status.order_id,
             status.style,
-            status.state or "broken",
+            status.state or f"broken: orderlab repair {status.order_id}",
             started,
             status.workflow_id,
             status.detail or "",

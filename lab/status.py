@@ -130,7 +130,12 @@ async def _state_of_closed_run(client: Client, style: Style, order_id: str) -> t
     except WorkflowFailureError as error:
         if isinstance(error.cause, CancelledError) and style == "saga":
             return OrderState.CANCELLED, "the workflow was cancelled"
-        return None, f"the workflow did not end as an order can: {error.cause}"
+        return None, f"the workflow did not end as an order can: {error.cause}; {mended_by(order_id)}"
+
+
+def mended_by(order_id: str) -> str:
+    """What a person can do about an order that was left half done."""
+    return f"`orderlab repair {order_id}` finishes it"
 
 
 async def _state_of_open_run(client: Client, style: Style, order_id: str) -> tuple[OrderState | None, str | None]:

@@ -8,7 +8,7 @@ from temporalio.client import Client
 
 from lab.audit.cancelling import has_request, must_end_alike, was_off_before
 from lab.audit.databases import Books, read_books
-from lab.audit.endings import ending_violations
+from lab.audit.endings import ending_violations, mended
 from lab.audit.figures import book_violations
 from lab.audit.history import Run
 from lab.audit.logs import broken_off, lost_events
@@ -138,7 +138,7 @@ def _judge(evidence: _Evidence, wanted: frozenset[str] | None, *, parity: bool) 
         if key.style == "choreography":
             yield from _violations(key, 4, sequence_violations(order.runs))
     for key, runs in evidence.buses.items():
-        yield from _violations(key, 5, lost_events(runs))
+        yield from _violations(key, 5, lost_events(runs, mended(orders[key]) if key in orders else ""))
         if key not in orders:  # an order's is told with its end
             yield from _violations(key, 5, broken_off(runs))
     if parity:

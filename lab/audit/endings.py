@@ -25,7 +25,7 @@ def ending_violations(order: PlacedOrder, books: Books, everything: Books | None
     closed = order.last.closed
     may_close = {"completed", "cancelled"} if order.last.workflow_type == ORDER_SAGA else {"completed"}
     if closed is not None and closed not in may_close:
-        return [f"its workflow {closed if closed == 'failed' else f'was {closed}'}"]
+        return [f"its workflow {closed if closed == 'failed' else f'was {closed}'}{mended(order)}"]
     if closed is None and (order.last.under_way or not order.last.parked):
         waits = ", ".join(order.last.under_way) or "nothing"
         return [f"stuck: its workflow is open with {waits} under way and {_names(order.last.parked)} parked"]
@@ -33,10 +33,15 @@ def ending_violations(order: PlacedOrder, books: Books, everything: Books | None
     found = [*standing.what_is_missing(), *standing.what_is_left(), *standing.what_is_not_parked()]
     claimed, derived = _claimed(order), standing.state()
     if not found and claimed != derived:
-        found.append(f"its workflow says {claimed}, the databases say {derived}")
+        found.append(f"its workflow says {claimed}, the databases say {derived}{mended(order)}")
     if not found and order.key.style == "choreography":
         found += untold_effects(order, books, everything or books)
     return [*found, *cancelling_violations(order, derived, books)]
+
+
+def mended(order: PlacedOrder) -> str:
+    """What a person can do about an order that was left half done."""
+    return f": `orderlab repair {order.key.order_id}` finishes it"
 
 
 class _Standing:
@@ -72,7 +77,7 @@ class _Standing:
             return
         for effect in sorted(self._left):
             if SERVICE_OF[effect] not in self._gave_up:
-                yield f"{effect} is left of a cancelled order, and no compensation of it gave up"
+                yield f"{effect} is left of a cancelled order, and no compensation of it gave up{mended(self._order)}"
 
     def what_is_not_parked(self) -> Iterator[str]:
         """The dead-letter queue has to name exactly the services whose work was given up.

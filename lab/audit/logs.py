@@ -14,11 +14,12 @@ _REMEMBERED = 1_000
 """Events that a log knows at least, the latest ones; of those before them it need not know."""
 
 
-def lost_events(runs: Sequence[Run]) -> Iterator[str]:
+def lost_events(runs: Sequence[Run], remedy: str = "") -> Iterator[str]:
     """Events that were put on a bus and that its latest run does not know of.
 
     Args:
         runs: all runs of one bus, oldest first.
+        remedy: what a person can do about it.
     """
     last = runs[-1]
     if last.is_taking_over or (last.closed is not None and not isinstance(last.result, dict)):
@@ -29,7 +30,7 @@ def lost_events(runs: Sequence[Run]) -> Iterator[str]:
     accepted = list(dict.fromkeys(fact.identity for run in runs for fact in run.own_facts))
     for identity in accepted[-_REMEMBERED:]:
         if identity not in known and _fingerprint(identity) not in fingerprints:
-            yield f"{identity} was accepted, but is lost from the log"
+            yield f"{identity} was accepted, but is lost from the log{remedy}"
 
 
 def broken_off(runs: Sequence[Run]) -> Iterator[str]:
