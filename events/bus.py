@@ -56,6 +56,10 @@ class BusStart(BaseModel):
     """Whether an event is known by its source and id. Runs that began when it was known by its id alone go on like that
     to their end, or what their histories tell could not be replayed.
     """
+    keeps_who_told: bool = False
+    """Whether the log keeps how each event came, so that what belongs to a service counts only from that one. Runs that
+    began before believe everybody to their end, likewise.
+    """
     summary: str = ""
     """One line about the correlation key, for whoever looks at the run in the UI."""
 
