@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from lab import show
 from lab.cancelling import Canceller
 from lab.console import RESULTS, announce, write_json
 from lab.dead_letters import DeadLetter, Redriven, chosen, parked, redrive
-from lab.effects import all_effects
+from lab.effects import all_effects, contents_of
 from lab.placing import Placed, Placer
 from lab.replay import histories_of, replay
 from lab.running import PATIENCE_S, for_this_command, until_interrupted, whole_lab
@@ -25,6 +26,7 @@ from lab.status import OrderStatus, end_of, recent, status_of
 from orders.model import STYLES, Order, Style
 from runtime.errors import InputError, OrderlabError
 from runtime.settings import Settings
+from server.session import Session
 
 _REDRIVES_AT_ONCE = 8
 _REDRIVE_S = 20
@@ -66,7 +68,7 @@ async def place(  # noqa: PLR0913 - the options of the command
     """
     async with for_this_command(settings) as (session, must_wait):
         statuses: list[OrderStatus] = []
-        for placed in await Placer(session.client, session.lab, dice).place_once(order, styles):
+        for placed in await _placer(session, settings, dice).place_once(order, styles):
             if placed.known:
                 announce(f"order {placed.order_id} was placed already ({placed.style}); nothing was changed")
             if wait or must_wait:
@@ -208,7 +210,7 @@ async def publish(settings: Settings, event: Event, json: Path | None) -> None:
     """Publish an event and tell who it goes to."""
     run = workflow_id("choreography", event.correlation_key)
     async with for_this_command(settings) as (session, must_wait):
-        recipients, known = await Placer(session.client, session.lab).publish(event)
+        recipients, known = await _placer(session, settings).publish(event)
         if json is not None:
             result = Published(id=event.id, type=event.type, workflow_id=run, known=known, recipients=recipients)
             write_json(json, result)
@@ -219,6 +221,11 @@ async def publish(settings: Settings, event: Event, json: Path | None) -> None:
             RESULTS.print(session.link(run) or f"workflow id {run}")
         if must_wait and not known:
             await _end_of(session.client, Placed("choreography", event.correlation_key, known=False))
+
+
+def _placer(session: Session, settings: Settings, dice: Dice | None = None) -> Placer:
+    """Places orders, and asks the services' databases which ids they know."""
+    return Placer(session.client, session.lab, dice, contents_of=partial(contents_of, settings))
 
 
 async def show_events(settings: Settings, key: str, json: Path | None) -> None:
