@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, computed_field
 from temporalio.client import Client, WorkflowHistory
 
 from events.envelope import Event
-from events.log import OrderState
+from events.log import EventLog, LogEntry, OrderState
 from events.reading import whole_log_of
 from faults.dice import Dice
 from lab import show
@@ -228,6 +228,22 @@ def _placer(session: Session, settings: Settings, dice: Dice | None = None) -> P
     return Placer(session.client, session.lab, dice, contents_of=partial(contents_of, settings))
 
 
+class ShownEntry(LogEntry):
+    """An entry of a log, and what is made of it."""
+
+    @computed_field  # type: ignore[prop-decorator] # as pydantic wants it
+    @property
+    def counts(self) -> bool:
+        """Whether it says anything about its order."""
+        return super().counts
+
+
+class ShownLog(EventLog):
+    """A log as it is shown."""
+
+    entries: list[ShownEntry] = Field(default_factory=list)  # type: ignore[assignment] # more is shown than is kept
+
+
 async def show_events(settings: Settings, key: str, json: Path | None) -> None:
     """Show the log of an order or another correlation key.
 
@@ -241,7 +257,7 @@ async def show_events(settings: Settings, key: str, json: Path | None) -> None:
             why = "it ran as a saga only, which has no events" if saga else "`orderlab orders` lists what there is"
             raise InputError(f"there are no events of {key}: {why}")
     if json is not None:
-        write_json(json, log)
+        write_json(json, ShownLog.model_validate(log.model_dump()))
     if str(json) != "-":
         RESULTS.print(show.event_log(key, log))
 

@@ -164,7 +164,7 @@ def _of_saga(outcome: SagaOutcome) -> tuple[OrderState, str | None]:
 
 def _of_log(log: EventLog) -> tuple[OrderState, str | None]:
     answers = [
-        entry.reason
+        f"{entry.reason} (by hand of {entry.by_hand})" if entry.by_hand else entry.reason
         for entry in counting(log.entries)
         if (entry.type in {"order.cancelled", "cancellation.refused"} or entry.by_hand) and entry.reason
     ]
