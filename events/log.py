@@ -210,16 +210,16 @@ class EventLog(BaseModel):
         left: list[LogEntry] = []
         decisive = self._decisive()
         for entry in self.entries:
-            may_leave = entry.is_settled and entry.identity not in decisive
+            may_leave = entry.is_settled and entry.known_by not in decisive
             (left if may_leave and len(left) < spare else kept).append(entry)
         return EventLog(entries=kept, earlier=self.earlier.and_then(left, run_id)) if left else self
 
-    def _decisive(self) -> set[tuple[str, str]]:
+    def _decisive(self) -> set[bytes]:
         """What an order's state and identity rest on: the first event of each type of the catalogue that counts."""
-        first: dict[str, tuple[str, str]] = {}
+        first: dict[str, bytes] = {}
         for entry in counting(self.entries):
             if entry.type in CATALOGUE:
-                first.setdefault(entry.type, entry.identity)
+                first.setdefault(entry.type, entry.known_by)
         return set(first.values())
 
     def entry_of(self, event: Event) -> LogEntry | None:
