@@ -168,11 +168,18 @@ def repair_order(
 @app.command("publish")
 def publish_event(
     file: Annotated[Path, typer.Argument(metavar="EVENT.json", help="A CloudEvent in JSON, of any type.")],
+    by_hand: Annotated[
+        str | None,
+        typer.Option(
+            metavar="YOUR-NAME",
+            help="Tell a service's fact in its place, such as shipment.failed; log and audit show it as your act.",
+        ),
+    ] = None,
     json: Json = None,
     data: Data = None,
 ) -> None:
     """Publish an event on the bus; publishing the same event id twice changes nothing."""
-    event = parse_event(read_file(file), where=str(file))
+    event = parse_event(read_file(file), where=str(file), by_hand=by_hand)
     check_writable(json)
     _run(commands.publish(_settings(data), event, json))
 

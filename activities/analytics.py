@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 from temporalio import activity
 
 from activities.letting_go import let_go_if_refused
-from activities.reacting import Reporter, cancellation_of, placement_of
+from activities.reacting import Reporter, believing_owners, cancellation_of, placement_of
 from events.catalogue import SaleRecorded, SaleReversed
 from events.envelope import Event
 from events.subscriptions import Reaction
@@ -79,6 +79,7 @@ class AnalyticsActivities:
         return self._reporter.tell(event, sale__recorded=recorded)
 
     @activity.defn(name=ON_ORDER_CANCELLED)
+    @believing_owners
     def on_order_cancelled(self, event: Event) -> Reaction:
         """`shipment.failed`, `invoice.failed`, `order.cancelled` → `sale.reversed`."""
         return self._reporter.tell(event, sale__reversed=self.reverse_sale(cancellation_of(event)))

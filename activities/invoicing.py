@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 from temporalio import activity
 
 from activities.letting_go import let_go_if_refused
-from activities.reacting import Reporter, cancellation_of, placement_of
+from activities.reacting import Reporter, believing_owners, cancellation_of, placement_of
 from events.catalogue import CreditNoteIssued, InvoiceIssued
 from events.envelope import Event
 from events.subscriptions import Reaction
@@ -77,6 +77,7 @@ class InvoicingActivities:
         return self._reporter.tell(event, invoice__issued=issued)
 
     @activity.defn(name=ON_ORDER_CANCELLED)
+    @believing_owners
     def on_order_cancelled(self, event: Event) -> Reaction:
         """`shipment.failed`, `invoice.failed`, `order.cancelled` → `credit_note.issued`."""
         return self._reporter.tell(event, credit_note__issued=self.issue_credit_note(cancellation_of(event)))

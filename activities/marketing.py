@@ -12,7 +12,7 @@ from temporalio import activity
 from activities.letting_go import let_go_if_refused
 from activities.mailer import Mailer
 from activities.mails import cancellation_mail, confirmation_mail
-from activities.reacting import Reporter, cancellation_of, placement_of
+from activities.reacting import Reporter, believing_owners, cancellation_of, placement_of
 from events.catalogue import CampaignLeft, CampaignRejoined, CancellationSent, ConfirmationSent
 from events.envelope import Event
 from events.subscriptions import Reaction
@@ -89,6 +89,7 @@ class MarketingActivities:
         return self._reporter.tell(event, confirmation__sent=thanked.confirmation, campaign__left=thanked.campaign)
 
     @activity.defn(name=ON_ORDER_CANCELLED)
+    @believing_owners
     def on_order_cancelled(self, event: Event) -> Reaction:
         """`shipment.failed`, `invoice.failed`, `order.cancelled` → `cancellation.sent`, `campaign.rejoined`."""
         told = self.tell_customer(cancellation_of(event))

@@ -1,14 +1,17 @@
 """How a service takes an event in, and tells what it did about it."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from pydantic import BaseModel
 from temporalio import activity
 
 from events.bus import ROUTE
-from events.catalogue import CancelRequested, OrderRefused
-from events.envelope import Event
+from events.catalogue import CancelRequested, OrderCancelled, OrderRefused
+from events.envelope import OWN_SOURCES, Event, source_of
+from events.speaking import why_not_believed
 from events.subscriptions import Reaction, RoutedEvent, SubscriptionRegistry
 from faults.dice import Dice
 from orders.cancelling import CancelRequest
@@ -16,12 +19,18 @@ from orders.model import Order, Placement
 from runtime.errors import OrderIdTakenError
 from services.service import Cancellation
 
+Handling = TypeVar("Handling")
+"""The activities of a service."""
+
+_LONGEST_NOTE = 500
+"""As `Reaction.note` has it."""
+
 
 class Reporter:
     """Tells the facts that follow from an event, routed to whoever wants to hear of them."""
 
     def __init__(self, service: str, registry: SubscriptionRegistry) -> None:
-        self._source = f"orderlab/{service}"
+        self._source = source_of(service)
         self._registry = registry
 
     def tell(self, cause: Event, **facts: BaseModel | None) -> Reaction:
@@ -60,6 +69,21 @@ class Reporter:
         return self._react(refused, {"order.cancelled": fact}, prefix=f"{cause.correlation_key}/{content[:8]}")
 
 
+def believing_owners(handle: Callable[[Handling, Event], Reaction]) -> Callable[[Handling, Event], Reaction]:
+    """A handler that does nothing about what belongs to a service and is told neither by that nor by a person.
+
+    The bus hands nobody such an event. The handler looks for itself, as there are ways to it that have no bus in
+    between; its answer says why it has done nothing.
+    """
+
+    @functools.wraps(handle)
+    def handle_what_is_believed(self: Handling, event: Event) -> Reaction:
+        why = why_not_believed(event)
+        return handle(self, event) if why is None else Reaction(note=why[:_LONGEST_NOTE])
+
+    return handle_what_is_believed
+
+
 class Routing:
     """The bus worker's own activity: finds the recipients of a failure event."""
 
@@ -81,16 +105,18 @@ def placement_of(event: Event) -> Placement:
 
 def cancellation_of(event: Event) -> Cancellation:
     """The compensation that an event asks for which cancels the order: the same as the saga's."""
-    fact = OrderRefused.model_validate(event.data)
-    # A customer, or another system, cancels whatever order the id stands for; who refuses one says which.
-    refused = fact.refused and event.ordercontent is not None
+    # A customer, or another system, cancels whatever order the id stands for; a service that refuses one says which.
+    fact = OrderCancelled.model_validate(event.data)
+    by_a_service = event.source.startswith(OWN_SOURCES) and event.ordercontent is not None
+    refusal = OrderRefused.model_validate(event.data) if by_a_service else None
+    refused = refusal is not None and refusal.refused
     return Cancellation(
         style="choreography",
         order_id=fact.order_id,
         reason=fact.reason,
         content=event.ordercontent,
         refused=refused,
-        since_us=fact.placed_us if refused else None,
+        since_us=refusal.placed_us if refusal is not None and refused else None,
         dice=_dice_of(event),
     )
 

@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 from temporalio import activity
 
 from activities.letting_go import let_go_if_refused
-from activities.reacting import Reporter, cancellation_of, placement_of, request_of
+from activities.reacting import Reporter, believing_owners, cancellation_of, placement_of, request_of
 from events.catalogue import CancellationRefused, OrderCancelled, ShipmentCancelled, ShipmentCreated
 from events.envelope import Event
 from events.subscriptions import Reaction
@@ -122,6 +122,7 @@ class ShippingActivities:
         return self._reporter.tell(event, shipment__created=created)
 
     @activity.defn(name=ON_ORDER_CANCELLED)
+    @believing_owners
     def on_order_cancelled(self, event: Event) -> Reaction:
         """`shipment.failed`, `invoice.failed`, `order.cancelled` → `shipment.cancelled`."""
         return self._reporter.tell(event, shipment__cancelled=self.cancel_shipment(cancellation_of(event)))

@@ -60,6 +60,10 @@ class BusStart(BaseModel):
     """Whether a person has asked for what a run that was broken off had still to deliver: without the dice, as at a
     redrive.
     """
+    keeps_who_told: bool = False
+    """Whether the log keeps how each event came, so that what belongs to a service counts only from that one. Runs that
+    began before believe everybody to their end, likewise.
+    """
     summary: str = ""
     """One line about the correlation key, for whoever looks at the run in the UI."""
 

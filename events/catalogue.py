@@ -145,6 +145,27 @@ CATALOGUE: dict[str, type[BaseModel]] = {
 }
 """Event type to the model of its data."""
 
+OWNERS: dict[str, str] = {
+    "shipment.created": "shipping",
+    "shipment.cancelled": "shipping",
+    "shipment.failed": "shipping",
+    "cancellation.refused": "shipping",
+    "invoice.issued": "invoicing",
+    "invoice.failed": "invoicing",
+    "credit_note.issued": "invoicing",
+    "confirmation.sent": "marketing",
+    "cancellation.sent": "marketing",
+    "campaign.left": "marketing",
+    "campaign.rejoined": "marketing",
+    "sale.recorded": "analytics",
+    "sale.reversed": "analytics",
+}
+"""Event type to the service whose fact it is: from anybody else it does not count (`events/speaking.py`).
+
+The others are nobody's: that an order was placed, is not wanted any more, or is cancelled, the shop tells, an ERP or a
+call centre.
+"""
+
 FAILURES = ("shipment.failed", "invoice.failed")
 """The facts that tell of a critical service that gave up."""
 

@@ -10,6 +10,7 @@ from events.envelope import Event
 from events.log import DeliveryRecord
 from events.parked import ParkedDelivery, excerpt
 from events.readable import why_unreadable
+from events.speaking import why_not_to_tell
 from events.subscriptions import Reaction, Recipient
 
 
@@ -55,17 +56,32 @@ class NoReactionError(Exception):
     """A handler, which is a subscriber's, has answered what the bus can't take in; the message says why."""
 
 
-def reaction_in(answer: RawValue, converter: PayloadConverter) -> Reaction:
+def reaction_in(answer: RawValue, converter: PayloadConverter, *, of: str | None) -> Reaction:
     """What a handler has answered.
 
+    Args:
+        answer: as it came.
+        converter: reads it.
+        of: the subscriber whose handler it is; None where anybody is believed.
+
     Raises:
-        NoReactionError: it is no reaction, or one whose events could not be read back.
+        NoReactionError: it is no reaction, one whose events could not be read back, or one that speaks for another.
     """
     try:
         told = converter.from_payload(answer.payload)
     except (KeyError, RuntimeError, ValueError) as error:
         raise NoReactionError(why_unreadable(error)) from error
     try:
-        return Reaction.model_validate({} if told is None else told)
+        reaction = Reaction.model_validate({} if told is None else told)
     except ValidationError as error:
         raise NoReactionError(error.errors(include_url=False)[0]["msg"]) from error
+    why = None if of is None else why_not_its_own(of, reaction)
+    if why is not None:
+        raise NoReactionError(why)
+    return reaction
+
+
+def why_not_its_own(subscriber: str, reaction: Reaction) -> str | None:
+    """Why an answer is none, as it tells what is not for this subscriber to tell; None where it is one."""
+    reasons = (why_not_to_tell(subscriber, routed.event) for routed in reaction.events)
+    return next((reason for reason in reasons if reason is not None), None)

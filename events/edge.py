@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from events.attributes import check_attributes, present
-from events.catalogue import CATALOGUE, CancelRequested
+from events.attributes import check_attributes, check_name, present
+from events.catalogue import CATALOGUE, OWNERS, CancelRequested
 from events.envelope import Event
 from events.readable import UnreadableEventError, prove_readable
+from events.speaking import is_ours
 from faults.dice import Dice
 from orders.cancelling import BY_THE_CUSTOMER
 from orders.loader import first_complaint, first_unseen
@@ -19,16 +20,18 @@ from runtime.errors import InputError
 from runtime.moments import in_utc
 
 
-def parse_event(text: bytes, *, where: str) -> Event:
+def parse_event(text: bytes, *, where: str, by_hand: str | None = None) -> Event:
     """Read one event in the JSON format of CloudEvents.
 
     Args:
         text: the JSON document.
         where: how to call it in an error message.
+        by_hand: the person who tells it in place of the service whose fact it is.
 
     Raises:
-        InputError: not JSON, not a CloudEvent, data that breaks the catalogue's schema, larger than Temporal takes, or
-            what would not be read back as it is; in one line.
+        InputError: not JSON, not a CloudEvent, data that breaks the catalogue's schema, larger than Temporal takes,
+            what would not be read back as it is, a fact that belongs to a service without a person who tells it in
+            place of that, or such a person with a fact that needs none; in one line.
     """
     given = json_of(text_of(text, where=where), where=where)
     if not isinstance(given, dict):
@@ -44,7 +47,24 @@ def parse_event(text: bytes, *, where: str) -> Event:
         in_utc(event.time)
     except ValueError as error:
         raise InputError(f"{where} is no CloudEvent: time {error} (given: {document['time']!r})") from error
-    return _readable(check_against_catalogue(event, where=where), where=where)
+    _check_speaker(event, by_hand, where=where)
+    told = check_against_catalogue(event, where=where).model_copy(update={"byhand": by_hand})
+    return _readable(told, where=where)
+
+
+def _check_speaker(event: Event, by_hand: str | None, *, where: str) -> None:
+    """Refuse what passes for ours, and what only a service can tell, unless a person answers for that one."""
+    if is_ours(event.source):
+        raise InputError(f"{where}: the source {event.source!r} is orderlab's own: give that of your system")
+    owner = OWNERS.get(event.type)
+    if by_hand is not None:
+        check_name(by_hand, "--by-hand")
+        if owner is None:
+            raise InputError(f"{where}: {event.type} belongs to no service: publish it without --by-hand")
+    elif owner is not None:
+        raise InputError(
+            f"{where}: {event.type} is for {owner} to tell; --by-hand YOUR-NAME tells it in its place, as your act"
+        )
 
 
 def check_against_catalogue(event: Event, *, where: str) -> Event:

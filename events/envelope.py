@@ -7,13 +7,18 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-OWN_ATTRIBUTES = frozenset({"dice", "rehearsal", "ordercontent"})
-"""Extension attributes that say how an event is to be run; nobody else may set them."""
+OWN_ATTRIBUTES = frozenset({"dice", "rehearsal", "ordercontent", "byhand"})
+"""Extension attributes that say how an event is to be run, and who has told it; nobody else may set them."""
 
 OWN_SOURCES = "orderlab/"
-"""Begins the source of each event that orderlab itself tells of."""
+"""Begins the source of each event that orderlab itself tells of; nobody else's may begin so."""
 
 _LONGEST_REASON = 500
+
+
+def source_of(service: str) -> str:
+    """The source of what a service of ours tells."""
+    return f"{OWN_SOURCES}{service}"
 
 
 def event_name(source: str, event_id: str) -> str:
@@ -61,6 +66,8 @@ class Event(BaseModel):
     ordercontent: str | None = None
     """Extension: fingerprint of the order that was placed. It goes on to all that follows: whoever undoes an order has
     to know which, as its id may stand for another one."""
+    byhand: str | None = None
+    """Extension: the person who tells this in place of the service whose fact it is. It goes on to nothing."""
 
     @property
     def correlation_key(self) -> str:

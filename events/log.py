@@ -17,7 +17,8 @@ from enum import StrEnum
 from pydantic import BaseModel, Field
 
 from events.catalogue import CANCELLING, CATALOGUE
-from events.envelope import Event, event_name
+from events.envelope import OWN_SOURCES, Event, event_name
+from events.speaking import OUTSIDE, Told, counts
 from events.subscriptions import Recipient
 
 LONGEST = 1_000
@@ -32,6 +33,11 @@ PAGE = 16
 """Entries that the next run is handed: what one more event about a closed run costs, for ever. Less would be no easier
 on the server, as the fingerprints weigh as much.
 """
+
+OF_NOBODY = "\0"
+"""Before the source of an event that does not count, as its fingerprint is made: no source can begin so."""
+
+_ABOUT_ONE_ORDER = frozenset({"order.placed", *CANCELLING})
 
 _FINGERPRINT_BYTES = 8
 """Of 1,000 events, two have the same one by chance in one of 10 ** 13 logs."""
@@ -57,7 +63,7 @@ class DeliveryRecord(BaseModel):
     handler: str
     state: DeliveryState = DeliveryState.PENDING
     reason: str | None = None
-    """Why it was given up."""
+    """Why it was given up, or why the handler did nothing about it."""
     attempts: int | None = None
     """How often it had been tried by then."""
     redrives: int = 0
@@ -81,11 +87,26 @@ class LogEntry(BaseModel):
     """Fingerprint of the data."""
     reason: str | None = None
     """What the event says under `reason`: the one thing of its data that a reader of the log needs."""
+    told_by: str | None = None
+    """How the event came to the bus: the subscriber whose handler answered it, or for whom the bus tells that it gave
+    up; empty where it came from outside. None in the log of a run that began when nobody kept that.
+    """
+    by_hand: str | None = None
+    """The person who has told it in place of the service whose fact it is."""
+    content: str | None = None
+    """Fingerprint of the order that is placed or cancelled, where that is said: an id may have been given twice."""
     deliveries: list[DeliveryRecord]
 
     @classmethod
-    def of(cls, event: Event, recipients: tuple[Recipient, ...]) -> "LogEntry":
-        """The entry of a new event."""
+    def of(cls, event: Event, recipients: tuple[Recipient, ...], *, told_by: str | None = None) -> "LogEntry":
+        """The entry of a new event; where that does not count, it goes to nobody.
+
+        Args:
+            event: what happened.
+            recipients: who subscribed to it.
+            told_by: how it came to the bus; None to keep nothing of that, and to believe whoever told it.
+        """
+        of_nobody = told_by is not None and not counts(Told(event.type, event.source, told_by, event.byhand))
         return cls(
             id=event.id,
             type=event.type,
@@ -94,8 +115,28 @@ class LogEntry(BaseModel):
             causationid=event.causationid,
             digest=event.digest,
             reason=event.reason,
-            deliveries=[DeliveryRecord(subscriber=r.subscriber, handler=r.handler) for r in recipients],
+            told_by=told_by,
+            by_hand=event.byhand,
+            content=event.ordercontent if event.type in _ABOUT_ONE_ORDER else None,
+            deliveries=[
+                DeliveryRecord(subscriber=r.subscriber, handler=r.handler) for r in (() if of_nobody else recipients)
+            ],
         )
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says anything about its order: it is told by whose fact it is, or by a person in their place."""
+        return counts(Told(self.type, self.source, self.told_by, self.by_hand, acted_on=bool(self.deliveries)))
+
+    @property
+    def from_outside(self) -> bool:
+        """Whether a person or another system has told it, and no service of ours."""
+        return not self.source.startswith(OWN_SOURCES) if self.told_by is None else self.told_by == OUTSIDE
+
+    @property
+    def known_by(self) -> bytes:
+        """By which the event is known when its entry has left the log. What does not count keeps nobody else's out."""
+        return fingerprint(*self.identity) if self.counts else fingerprint(f"{OF_NOBODY}{self.source}", self.id)
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -130,7 +171,7 @@ class Earlier(BaseModel):
 
     def and_then(self, entries: Iterable[LogEntry], run_id: str | None) -> "Earlier":
         """With more entries that have left the log."""
-        left = [fingerprint(*entry.identity) for entry in entries]
+        left = [entry.known_by for entry in entries]
         packed = b"".join([base64.b64decode(self.fingerprints), *left])[-LONGEST * _FINGERPRINT_BYTES :]
         return Earlier(events=self.events + len(left), fingerprints=base64.b64encode(packed).decode(), run_id=run_id)
 
@@ -169,29 +210,57 @@ class EventLog(BaseModel):
         left: list[LogEntry] = []
         decisive = self._decisive()
         for entry in self.entries:
-            may_leave = entry.is_settled and entry.identity not in decisive
+            may_leave = entry.is_settled and entry.known_by not in decisive
             (left if may_leave and len(left) < spare else kept).append(entry)
         return EventLog(entries=kept, earlier=self.earlier.and_then(left, run_id)) if left else self
 
-    def _decisive(self) -> set[tuple[str, str]]:
-        """What an order's state and identity rest on: the first event of each type of the catalogue."""
-        first: dict[str, tuple[str, str]] = {}
-        for entry in self.entries:
+    def _decisive(self) -> set[bytes]:
+        """What an order's state and identity rest on: the first event of each type of the catalogue that counts."""
+        first: dict[str, bytes] = {}
+        for entry in counting(self.entries):
             if entry.type in CATALOGUE:
-                first.setdefault(entry.type, entry.identity)
+                first.setdefault(entry.type, entry.known_by)
         return set(first.values())
 
     def entry_of(self, event: Event) -> LogEntry | None:
         """The entry of an event; None where the log has none, or none any more."""
-        return next((entry for entry in self.entries if entry.identity == event.identity), None)
+        return self.entry_under(event.identity)
 
-    def holds(self, event: Event) -> bool:
-        """Whether the event is in the log, or known to have been."""
-        return self.entry_of(event) is not None or fingerprint(*event.identity) in self.earlier.known()
+    def entry_under(self, identity: tuple[str, str]) -> LogEntry | None:
+        """The entry of the event with this source and id, if there is one; one that counts before one that does not."""
+        first = None
+        for entry in self.entries:
+            if entry.identity == identity:
+                if entry.counts:
+                    return entry
+                first = first or entry
+        return first
+
+    def holds(self, event: Event, *, told_by: str | None = OUTSIDE) -> bool:
+        """Whether the event is in the log, or known to have been.
+
+        Args:
+            event: what happened.
+            told_by: how it came; where that makes it count, one that did not is another event.
+        """
+        known_by = LogEntry.of(event, (), told_by=told_by).known_by
+        return any(entry.known_by == known_by for entry in self.entries) or known_by in self.earlier.known()
 
     def deliveries(self, state: DeliveryState) -> list[DeliveryRecord]:
         """All deliveries that stand so."""
         return [d for entry in self.entries for d in entry.deliveries if d.state is state]
+
+
+def counting(entries: Iterable[LogEntry]) -> list[LogEntry]:
+    """The entries that say anything about an order: told by whose facts they are, and about the order of the log.
+
+    That is the first one that was placed under the id. What cancels another one, of other content, says nothing of it.
+    """
+    told = [entry for entry in entries if entry.counts]
+    content = next((entry.content for entry in told if entry.type == "order.placed"), None)
+    if content is None:
+        return told
+    return [entry for entry in told if entry.type not in CANCELLING or entry.content in {None, content}]
 
 
 def size_bytes(part: BaseModel) -> int:
@@ -223,7 +292,7 @@ def order_state(log: EventLog) -> OrderState:
     """
     if not log.entries or log.deliveries(DeliveryState.PENDING):
         return OrderState.RUNNING
-    cancelling = [entry for entry in log.entries if entry.type in CANCELLING]
+    cancelling = [entry for entry in counting(log.entries) if entry.type in CANCELLING]
     if cancelling:
         gave_up = any(d.state is DeliveryState.PARKED for entry in cancelling for d in entry.deliveries)
         return OrderState.ATTENTION if gave_up else OrderState.CANCELLED

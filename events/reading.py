@@ -69,7 +69,7 @@ async def with_earlier_pages(client: Client, key: str, log: EventLog) -> EventLo
         if page is None:
             break
         pages.append(page.log)
-    entries = {entry.identity: entry for page in reversed(pages) for entry in page.entries}
+    entries = {entry.known_by: entry for page in reversed(pages) for entry in page.entries}
     return EventLog(entries=list(entries.values()), earlier=pages[-1].earlier)
 
 

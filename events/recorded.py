@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from temporalio.api.common.v1 import Payloads
@@ -14,8 +14,10 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
 from events.bus import PUBLISH, ROUTE, TAKE_OVER, WORKFLOW_TASK_TIMEOUT, BusStart, TakenOver, bus_id
-from events.envelope import Event
+from events.delivery import why_not_its_own
+from events.envelope import OWN_SOURCES, Event
 from events.log import DeliveryState, LogEntry
+from events.speaking import OUTSIDE
 from events.subscriptions import Reaction, RoutedEvent
 from runtime.errors import SupersededError
 
@@ -28,6 +30,19 @@ DeliveryKey = tuple[str, str, str]
 """Source and id of an event, and the handler that it was handed to."""
 
 
+class Published(NamedTuple):
+    """An event as it was put on the bus."""
+
+    routed: RoutedEvent
+    told_by: str | None
+    """How it came; None in a run that keeps nothing of it."""
+
+    @property
+    def entry(self) -> LogEntry:
+        """The entry of a log that did not know it."""
+        return LogEntry.of(self.routed.event, self.routed.recipients, told_by=self.told_by)
+
+
 @dataclass
 class RecordedRun:
     """A run as its history tells of it."""
@@ -36,14 +51,14 @@ class RecordedRun:
     start: BusStart
     taken_over: TakenOver | None = None
     """The log of the run before, if it has taken that over."""
-    published: list[RoutedEvent] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
     """What was put on the bus, in sequence; the bus alone knows which of it is new."""
     settled: dict[DeliveryKey, DeliveryState] = field(default_factory=dict)
     """The deliveries that were handled or superseded."""
 
     def entries(self) -> list[LogEntry]:
         """The events that were put on the bus. How their deliveries stand is not told."""
-        return [LogEntry.of(routed.event, routed.recipients) for routed in self.published]
+        return [published.entry for published in self.published]
 
     def went_on_from(self, before: TakenOver) -> TakenOver:
         """How it stood when it was broken off: its log, and what has still to be delivered.
@@ -55,12 +70,15 @@ class RecordedRun:
         """
         log = before.log.model_copy(deep=True)
         unfinished = [*before.pending, *self.start.pending, *self.start.redriven]
-        entries = {entry.identity: entry for entry in log.entries}
-        for routed in self.published:
-            if not log.holds(routed.event):
-                entry = entries[routed.event.identity] = LogEntry.of(routed.event, routed.recipients)
+        known = {entry.known_by for entry in log.entries} | log.earlier.known()
+        for published in self.published:
+            entry = published.entry
+            if entry.known_by not in known:
+                known.add(entry.known_by)
                 log.entries.append(entry)
-                unfinished.append(routed)
+                if entry.deliveries:
+                    unfinished.append(published.routed)
+        entries = {entry.identity: entry for entry in log.entries if entry.deliveries}
         for entry in log.entries:
             for record in entry.deliveries:
                 record.state = self.settled.get((*entry.identity, record.handler), record.state)
@@ -118,6 +136,8 @@ class _Reader:
         self._work: dict[int, str] = {}
         """The activities, by the events that scheduled them: their types."""
         self._deliveries: dict[int, DeliveryKey] = {}
+        self._subscribers: dict[DeliveryKey, str] = {}
+        self._meet(*run.start.pending, *run.start.redriven)
 
     async def read(self, event: HistoryEvent) -> None:
         """Take the next event of the history."""
@@ -128,7 +148,7 @@ class _Reader:
             if handed is not None:
                 self._deliveries[event.event_id] = (*handed.identity, scheduled.activity_type.name)
         elif event.workflow_execution_signaled_event_attributes.signal_name == PUBLISH:
-            await self._publish(event.workflow_execution_signaled_event_attributes.input)
+            await self._publish(event.workflow_execution_signaled_event_attributes.input, told_by=OUTSIDE)
         elif event.HasField("activity_task_completed_event_attributes"):
             completed = event.activity_task_completed_event_attributes
             await self._complete(completed.scheduled_event_id, completed.result)
@@ -141,18 +161,34 @@ class _Reader:
     async def _complete(self, work: int, result: Payloads) -> None:
         if self._work[work] == TAKE_OVER:
             self._run.taken_over = await self._decoded(result, TakenOver)
+            self._meet(*(self._run.taken_over.pending if self._run.taken_over else ()))
         elif self._work[work] == ROUTE:
-            await self._publish(result)
+            await self._publish(result, told_by=None)
         else:
             reaction = await self._decoded(result, Reaction)
-            if reaction is not None or not result.payloads or result.payloads[0].data in {b"", b"null"}:
-                self._settle(work, DeliveryState.HANDLED)
-            self._run.published += reaction.events if reaction else ()
+            if reaction is None and result.payloads and result.payloads[0].data not in {b"", b"null"}:
+                return
+            subscriber = self._subscribers.get(self._deliveries.get(work, ("", "", "")), "")
+            if reaction and self._run.start.keeps_who_told and why_not_its_own(subscriber, reaction) is not None:
+                return
+            self._settle(work, DeliveryState.HANDLED)
+            for routed in reaction.events if reaction else ():
+                self._put(routed, told_by=subscriber)
 
-    async def _publish(self, told: Payloads) -> None:
+    async def _publish(self, told: Payloads, *, told_by: str | None) -> None:
         routed = await self._decoded(told, RoutedEvent)
-        if routed is not None:
-            self._run.published.append(routed)
+        if routed is not None:  # the bus tells that a subscriber gave up in the name of that one
+            self._put(routed, told_by=routed.event.source.removeprefix(OWN_SOURCES) if told_by is None else told_by)
+
+    def _put(self, routed: RoutedEvent, *, told_by: str) -> None:
+        self._run.published.append(Published(routed, told_by if self._run.start.keeps_who_told else None))
+        self._meet(routed)
+
+    def _meet(self, *events: RoutedEvent) -> None:
+        """Take note of whose the handlers are that an event goes to."""
+        for routed in events:
+            for to in routed.recipients:
+                self._subscribers[*routed.event.identity, to.handler] = to.subscriber
 
     def _settle(self, work: int, state: DeliveryState) -> None:
         if work in self._deliveries:

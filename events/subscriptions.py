@@ -1,8 +1,9 @@
 """Who hears of which event: subscriptions, and the registry that resolves them."""
 
 from collections.abc import Iterable
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator
 from pydantic_core import to_json
 
 from events.envelope import Event
@@ -61,6 +62,8 @@ class Reaction(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     events: tuple[RoutedEvent, ...] = ()
+    note: Annotated[str, StringConstraints(max_length=500)] | None = None
+    """Why the handler did nothing about the event, where it does not believe it."""
 
     @field_validator("events")
     @classmethod

@@ -59,7 +59,7 @@ class EventPublisher:
         try:
             await self._signal_with_start(
                 routed,
-                BusStart(known_by_source=True, summary=summary),
+                BusStart(known_by_source=True, keeps_who_told=True, summary=summary),
                 WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 about_an_order=event.type in CATALOGUE,
             )
@@ -78,6 +78,7 @@ class EventPublisher:
                     log=log.handed_on(before.run_id),
                     follows=before.run_id,
                     known_by_source=True,
+                    keeps_who_told=True,
                     summary=await before.memo_value(SUMMARY, None) or await before.static_summary() or summary,
                 ),
                 WorkflowIDReusePolicy.ALLOW_DUPLICATE,

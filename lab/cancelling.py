@@ -17,7 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from events.bus import WORKFLOW_TASK_TIMEOUT
 from events.catalogue import CANCELLING
 from events.edge import cancel_requested
-from events.log import LogEntry, OrderState
+from events.log import LogEntry, OrderState, counting
 from events.reading import facts_of
 from events.succession import BROKEN_OFF
 from events.transport import EventPublisher
@@ -177,10 +177,11 @@ def _answer_in(log: Sequence[LogEntry]) -> CancelDecision | None:
 
     What cancels an order that was refused, because its id is another's, says nothing of that other one.
     """
-    orders = {entry.name for entry in log if entry.type == "order.placed"}
-    of_order = [entry for entry in log if entry.type in CANCELLING and entry.causationid in orders]
+    heard = counting(log)
+    orders = {entry.name for entry in heard if entry.type == "order.placed"}
+    of_order = [e for e in heard if e.type in CANCELLING and e.causationid in orders and not e.from_outside]
     was_refused = any(entry.type == "order.cancelled" for entry in of_order)
-    told = [entry for entry in log if entry not in of_order] if was_refused else log
+    told = [entry for entry in heard if entry not in of_order] if was_refused else heard
     answers = [entry for entry in told if entry.type in {"order.cancelled", "cancellation.refused"}]
     if not answers:
         return None

@@ -6,18 +6,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, computed_field
 from temporalio.client import Client, WorkflowHistory
 
 from events.envelope import Event
-from events.log import OrderState
+from events.log import EventLog, LogEntry, OrderState
 from events.reading import whole_log_of
 from faults.dice import Dice
 from lab import show
 from lab.cancelling import Canceller
 from lab.console import RESULTS, announce, write_json
 from lab.dead_letters import DeadLetter, Redriven, chosen, parked, redrive
-from lab.effects import all_effects
+from lab.effects import all_effects, contents_of
 from lab.placing import Placed, Placer
 from lab.replay import histories_of, replay
 from lab.running import PATIENCE_S, for_this_command, until_interrupted, whole_lab
@@ -26,6 +26,7 @@ from lab.status import OrderStatus, end_of, recent, status_of
 from orders.model import STYLES, Order, Style
 from runtime.errors import InputError, OrderlabError
 from runtime.settings import Settings
+from server.session import Session
 
 _REDRIVES_AT_ONCE = 8
 _REDRIVE_S = 20
@@ -67,7 +68,7 @@ async def place(  # noqa: PLR0913 - the options of the command
     """
     async with for_this_command(settings) as (session, must_wait):
         statuses: list[OrderStatus] = []
-        for placed in await Placer(session.client, session.lab, dice).place_once(order, styles):
+        for placed in await _placer(session, settings, dice).place_once(order, styles):
             if placed.known:
                 announce(f"order {placed.order_id} was placed already ({placed.style}); nothing was changed")
             if wait or must_wait:
@@ -210,7 +211,7 @@ async def publish(settings: Settings, event: Event, json: Path | None) -> None:
     """Publish an event and tell who it goes to."""
     run = workflow_id("choreography", event.correlation_key)
     async with for_this_command(settings) as (session, must_wait):
-        recipients, known = await Placer(session.client, session.lab).publish(event)
+        recipients, known = await _placer(session, settings).publish(event)
         if json is not None:
             result = Published(id=event.id, type=event.type, workflow_id=run, known=known, recipients=recipients)
             write_json(json, result)
@@ -221,6 +222,27 @@ async def publish(settings: Settings, event: Event, json: Path | None) -> None:
             RESULTS.print(session.link(run) or f"workflow id {run}")
         if must_wait and not known:
             await _end_of(session.client, Placed("choreography", event.correlation_key, known=False))
+
+
+def _placer(session: Session, settings: Settings, dice: Dice | None = None) -> Placer:
+    """Places orders, and asks the services' databases which ids they know."""
+    return Placer(session.client, session.lab, dice, contents_of=partial(contents_of, settings))
+
+
+class ShownEntry(LogEntry):
+    """An entry of a log, and what is made of it."""
+
+    @computed_field  # type: ignore[prop-decorator] # as pydantic wants it
+    @property
+    def counts(self) -> bool:
+        """Whether it says anything about its order."""
+        return super().counts
+
+
+class ShownLog(EventLog):
+    """A log as it is shown."""
+
+    entries: list[ShownEntry] = Field(default_factory=list)  # type: ignore[assignment] # more is shown than is kept
 
 
 async def show_events(settings: Settings, key: str, json: Path | None) -> None:
@@ -236,7 +258,7 @@ async def show_events(settings: Settings, key: str, json: Path | None) -> None:
             why = "it ran as a saga only, which has no events" if saga else "`orderlab orders` lists what there is"
             raise InputError(f"there are no events of {key}: {why}")
     if json is not None:
-        write_json(json, log)
+        write_json(json, ShownLog.model_validate(log.model_dump()))
     if str(json) != "-":
         RESULTS.print(show.event_log(key, log))
 

@@ -11,6 +11,7 @@ from orders.model import Style
 from runtime.errors import InputError
 from runtime.settings import Settings
 from services.order_placed import SERVICES
+from stores.contents import read_contents
 from stores.ledger import EffectRecord, read_effects, read_last_change
 
 Found = TypeVar("Found")
@@ -41,6 +42,15 @@ def consistent_since_us(settings: Settings) -> dict[tuple[Style, str], int]:
         for order, at_us in changes.items():
             latest[order] = max(at_us, latest.get(order, 0))
     return latest
+
+
+def contents_of(settings: Settings, order_id: str) -> set[str]:
+    """Fingerprints of the orders that the services have met under an id, in whatever style.
+
+    Raises:
+        InputError: a database can't be read.
+    """
+    return set().union(*(found for _, found in read_each(settings, lambda url: read_contents(url, order_id))))
 
 
 def read_each(settings: Settings, read: Callable[[URL | str], Found]) -> Iterator[tuple[str, Found]]:

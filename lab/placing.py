@@ -1,5 +1,8 @@
 """Places orders: starts the saga, publishes `order.placed`, and tells a repeated order from a contradictory one."""
 
+import asyncio
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -27,6 +30,9 @@ from services.service import task_queue
 from workflows.order_cancellation import OrderCancellation
 from workflows.order_saga import OrderSaga
 
+ContentsOf = Callable[[str], set[str]]
+"""Order id to the fingerprints of the orders that the services have met under it."""
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -52,11 +58,22 @@ class _SagaOptions(TypedDict):
 class Placer:
     """Places orders in a lab."""
 
-    def __init__(self, client: Client, lab: str, dice: Dice | None = None) -> None:
-        """Take the client, the lab's task queue suffix, and what goes wrong with the orders."""
+    def __init__(
+        self, client: Client, lab: str, dice: Dice | None = None, *, contents_of: ContentsOf | None = None
+    ) -> None:
+        """Take what orders are placed with.
+
+        Args:
+            client: of the server.
+            lab: suffix of the task queues.
+            dice: what goes wrong with the orders.
+            contents_of: tells which contents the services have met under an order id, where their databases can be
+                asked. Otherwise the services alone refuse an order whose id is another's, and only in their own style.
+        """
         self._client = client
         self._lab = lab
         self._dice = dice
+        self._contents_of = contents_of
         self.canceller = Canceller(client, lab, dice)
         self._publisher = EventPublisher(client, registry(lab), lab=lab, task_queue=task_queue("bus", lab))
 
@@ -76,15 +93,14 @@ class Placer:
             InputError: the order id is taken, in any style, by an order with other content.
         """
         event = order_placed(order)
-        known = {style: await self._is_known(event, style) for style in STYLES}
+        known = await self._known_in(event)
         placed = []
         for style in styles:
-            if known[style]:
+            if style in known:
                 placed.append(Placed(style, order.order_id, known=True))
             else:
                 placed.append(await self.place(order, style))
-                # Someone else may have placed the same id between our look and our call; theirs stands then.
-                await self._is_known(event, style)
+                await self._look_again(event)
         return placed
 
     async def place(self, order: Order, style: Style, *, rehearsal: bool = False) -> Placed:
@@ -146,16 +162,18 @@ class Placer:
 
         Raises:
             InputError: its source has published another event under this id; or it is an `order.placed` for an order id
-                that is taken by an order with other content; or its key belongs to another lab.
+                that is taken, in any style, by an order with other content; or its key belongs to another lab.
         """
         is_order = event.type == "order.placed"
-        if is_order and await self._is_known(event, "choreography"):
+        if is_order and "choreography" in await self._known_in(event):
             return (), True
         if not is_order and await self._is_published(event):
             return (), True
         publication = await self._publisher.publish(event)
         # Someone else may have published another under the same id between our look and our call; theirs stands then.
         await self._is_published(event)
+        if is_order:
+            await self._look_again(event)
         return publication.recipients, publication.known
 
     async def _is_published(self, event: Event) -> bool:
@@ -180,29 +198,76 @@ class Placer:
             )
         return True
 
-    async def _is_known(self, event: Event, style: Style) -> bool:
-        """Whether this order was placed already in this style, by this lab and with the same content.
+    async def _known_in(self, event: Event) -> set[Style]:
+        """The styles in which this order was placed already, by this lab and with the same content.
 
         Raises:
-            InputError: by another lab, or with other content.
+            InputError: by another lab, or with other content in any style; or the services have met, under its id, an
+                order of other content and never this one, though Temporal has forgotten that.
         """
         order_id = event.correlation_key
+        known: set[Style] = set()
+        for style in STYLES:
+            digest = await self._digest_in(style, order_id)
+            if digest is None:
+                continue
+            if not _is_of(event, digest):
+                raise _taken(order_id, f"was placed before with other content ({style})")
+            known.add(style)
+        met = set() if known else await self._met_by_services(order_id)
+        if met and event.ordercontent not in met:
+            raise _taken(order_id, "was placed before with other content, which the services keep")
+        return known
+
+    async def _look_again(self, event: Event) -> None:
+        """Someone else may have placed another order under the id between our look and our call.
+
+        Raises:
+            InputError: they have; the message says what stands.
+        """
+        order_id = event.correlation_key
+        found = {style: await self._digest_in(style, order_id) for style in STYLES}
+        theirs = [style for style, digest in found.items() if digest is not None and not _is_of(event, digest)]
+        ours = [style for style, digest in found.items() if digest is not None and style not in theirs]
+        if theirs:
+            cancel = " or ".join(f"orderlab cancel {order_id} --style {style}" for style in (*theirs, *ours))
+            so = f"this one stands, too ({', '.join(ours)}): cancel one of them ({cancel})" if ours else "not this one"
+            raise InputError(
+                f"order {order_id} was placed at the same moment with other content ({', '.join(theirs)}), which "
+                f"stands; {so}; give the new order an id of its own"
+            )
+
+    async def _digest_in(self, style: Style, order_id: str) -> str | None:
+        """Fingerprint of the order that was placed in a style; None where none was, as far as Temporal knows.
+
+        Raises:
+            InputError: it is another lab's.
+        """
         run = await latest_run(self._client, self._lab, style, order_id)
         if run is None:
-            return False
+            return None
         if style == "saga":
-            digest = await run.memo_value(DIGEST, default=None)
-        else:
-            facts = await facts_of(self._client, order_id)
-            digest = next((one.digest for one in facts if one.type == event.type), None)
-        if digest is None:  # there are events about it, or a cancellation, but nobody has placed it
-            return False
-        if digest != event.digest and digest != _former_digest(event):
-            raise InputError(
-                f"order {order_id} was placed before with other content ({style}); "
-                "nothing was changed: give the new order an id of its own"
-            )
-        return True
+            in_memo: str | None = await run.memo_value(DIGEST, default=None)
+            return in_memo
+        # There may be events about it, or a cancellation, though nobody has placed it.
+        facts = await facts_of(self._client, order_id)
+        return next((one.digest for one in facts if one.type == "order.placed"), None)
+
+    async def _met_by_services(self, order_id: str) -> set[str]:
+        """Fingerprints of the orders that the services have met under an id; none where they can't be asked."""
+        if self._contents_of is not None:
+            with contextlib.suppress(InputError):  # a service that is away keeps nobody from placing, and refuses later
+                return await asyncio.to_thread(self._contents_of, order_id)
+        return set()
+
+
+def _taken(order_id: str, how: str) -> InputError:
+    return InputError(f"order {order_id} {how}; nothing was changed: give the new order an id of its own")
+
+
+def _is_of(event: Event, digest: str) -> bool:
+    """Whether a fingerprint is that of this order, as it is made now or was made before."""
+    return digest == event.digest or digest == _former_digest(event)
 
 
 def _former_digest(event: Event) -> str:

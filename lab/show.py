@@ -173,11 +173,14 @@ def chaos(result: Report) -> RenderableType:
 
 def audit(result: AuditReport) -> RenderableType:
     """What the auditor found."""
+    by_hand = [f"  {act.order_id}: {act.what}, by {act.by}" for act in result.acts[:20]]
+    told = "\n".join(["", f"Told by hand, in place of a service ({len(result.acts)}):", *by_hand] if by_hand else [])
     if not result.violations:
-        return Text(f"Audit: {result.checked} orders checked, no guarantee was broken.", "green")
+        clean = f"Audit: {result.checked} orders checked, no guarantee was broken."
+        return Text.assemble((clean, "green"), printable(told))
     lines = [f"AUDIT: {len(result.violations)} violations in {result.checked} orders:"]
     lines += [f"  guarantee {v.guarantee}, {v.style or ''} {v.order_id}: {v.what}" for v in result.violations[:20]]
-    return Text(printable("\n".join(lines)), "bold red")
+    return Text.assemble((printable("\n".join(lines)), "bold red"), printable(told))
 
 
 def dead_letters(letters: Sequence[DeadLetter]) -> RenderableType:
@@ -208,8 +211,9 @@ def event_log(key: str, log: EventLog) -> RenderableType:
     for number, entry in enumerate(log.entries, start=1):
         at = on_our_clock(entry.time).timetz().isoformat("milliseconds")
         deliveries = [(of.handler, f"{of.state}{f': {of.reason}' if of.reason else ''}") for of in entry.deliveries]
-        first, *further = deliveries or [("nobody", "")]
-        table.add_row(str(number), entry.type, entry.source, at, *first, numbers.get(entry.causationid or "", ""))
+        first, *further = deliveries or [("nobody", "" if entry.counts else "does not count: it is not theirs to tell")]
+        source = f"{entry.source}, by hand of {entry.by_hand}" if entry.by_hand else entry.source
+        table.add_row(str(number), entry.type, source, at, *first, numbers.get(entry.causationid or "", ""))
         for delivery in further:
             table.add_row("", "", "", "", *delivery, "")
     return table

@@ -15,7 +15,7 @@ from temporalio.exceptions import CancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
 from events.bus import LOG
-from events.log import DeliveryState, EventLog, OrderState, order_state
+from events.log import DeliveryState, EventLog, OrderState, counting, order_state
 from events.reading import QUERY_TIMEOUT
 from lab.placing import Placed
 from lab.runs import is_at_work, workflow_id
@@ -169,9 +169,9 @@ def _of_saga(outcome: SagaOutcome) -> tuple[OrderState, str | None]:
 
 def _of_log(log: EventLog) -> tuple[OrderState, str | None]:
     answers = [
-        entry.reason
-        for entry in log.entries
-        if entry.type in {"order.cancelled", "cancellation.refused"} and entry.reason
+        f"{entry.reason} (by hand of {entry.by_hand})" if entry.by_hand else entry.reason
+        for entry in counting(log.entries)
+        if (entry.type in {"order.cancelled", "cancellation.refused"} or entry.by_hand) and entry.reason
     ]
     reasons = answers + [
         f"{delivery.handler}: {delivery.reason}"

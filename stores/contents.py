@@ -9,7 +9,19 @@ the id is let go: what was done and undone for the refused order is filed under 
 
 from functools import cache
 
-from sqlalchemy import Column, Connection, MetaData, Select, String, Table, bindparam, select, update
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    MetaData,
+    Select,
+    String,
+    Table,
+    bindparam,
+    create_engine,
+    select,
+    update,
+)
 
 from orders.model import Style
 from stores.database import insert_if_new
@@ -58,6 +70,22 @@ def known_content(db: Connection, table: Table, *, style: Style, order_id: str, 
     row = {"style": style, "order_id": order_id, "service": service}
     content: str | None = db.execute(_content_query(table), row).scalar_one_or_none()
     return content
+
+
+def read_contents(url: URL | str, order_id: str) -> set[str]:
+    """The contents that a service keeps for an order id, in whatever style.
+
+    Args:
+        url: SQLAlchemy URL of the service's database.
+        order_id: of the order.
+    """
+    table = contents_table(MetaData())
+    engine = create_engine(url)
+    try:
+        with engine.connect() as db:
+            return set(db.execute(select(table.c.content).where(table.c.order_id == order_id)).scalars())
+    finally:
+        engine.dispose()
 
 
 @cache

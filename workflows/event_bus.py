@@ -16,9 +16,10 @@ with workflow.unsafe.imports_passed_through():
     from events.bus import BUS, ROUTE, SUMMARY, TAKE_OVER, BusStart, FollowedRun, TakenOver, bus_id
     from events.catalogue import CATALOGUE, OrderFailed
     from events.delivery import Delivery, NoReactionError, reaction_in
-    from events.envelope import Event
+    from events.envelope import Event, source_of
     from events.log import DeliveryState, EventLog, LogEntry, fingerprint, size_bytes
     from events.parked import memo_of
+    from events.speaking import OUTSIDE
     from events.subscriptions import RoutedEvent
     from runtime.attempts import AttemptPolicy
     from runtime.search import ORDER_ID, ORDER_STYLE, PARKED
@@ -95,7 +96,7 @@ class EventBus:
     def publish(self, routed: RoutedEvent) -> None:
         """Put an event into the log; one that the log holds changes nothing."""
         if self._has_log:
-            self._append(routed)
+            self._append(routed, told_by=OUTSIDE)
         else:
             self._early.append(routed)
 
@@ -128,14 +129,16 @@ class EventBus:
                 self._resume(routed.redriven() if self._start.repairs else routed)
         self._has_log = True
         for routed in self._early:
-            self._append(routed)
+            self._append(routed, told_by=OUTSIDE)
         self._early.clear()
 
-    def _fingerprint(self, source: str, event_id: str) -> bytes:
-        return fingerprint(source if self._start.known_by_source else "", event_id)
+    def _known_by(self, entry: LogEntry) -> bytes:
+        if self._start.keeps_who_told:
+            return entry.known_by
+        return fingerprint(entry.source if self._start.known_by_source else "", entry.id)
 
     def _known_to(self, log: EventLog) -> set[bytes]:
-        return {self._fingerprint(entry.source, entry.id) for entry in log.entries} | log.earlier.known()
+        return {self._known_by(entry) for entry in log.entries} | log.earlier.known()
 
     def _at_rest(self) -> bool:
         """Nothing under way, and either nothing left to do or a history so long that a new run should go on."""
@@ -185,8 +188,9 @@ class EventBus:
             result_type=RawValue,  # read below: what the SDK can't read would fail the workflow task, again and again
             **recipient.attempts.options(),
         )
+        speaker = recipient.subscriber if self._start.keeps_who_told else None
         try:
-            reaction = reaction_in(await handle, workflow.payload_converter())
+            reaction = reaction_in(await handle, workflow.payload_converter(), of=speaker)
         except asyncio.CancelledError:
             return False
         except ActivityError as error:
@@ -197,8 +201,9 @@ class EventBus:
             await self._give_up(delivery, f"the handler's answer is no reaction: {error}", 1)
         else:
             delivery.record.state = DeliveryState.HANDLED
+            delivery.record.reason = reaction.note or delivery.record.reason
             for routed in reaction.events:
-                self._append(routed)
+                self._append(routed, told_by=recipient.subscriber)
         finally:
             self._under_way.pop(recipient.subscriber, None)
         delivery.record.redrives += delivery.redriven
@@ -217,7 +222,7 @@ class EventBus:
             failure = delivery.event.follow_up(
                 f"{delivery.event.name}/{recipient.failure_event}",
                 recipient.failure_event,
-                source=f"orderlab/{recipient.subscriber}",
+                source=source_of(recipient.subscriber),
                 time=workflow.now(),
                 # not validated, as the bus takes events of any key, not only of orders
                 data=OrderFailed.model_construct(
@@ -227,17 +232,21 @@ class EventBus:
             # No local activity: queried meanwhile, its result comes in another sequence at replay (docs/decisions, 29).
             routed = await workflow.execute_activity(ROUTE, failure, result_type=RoutedEvent, **_OWN_WORK.options())
             record.state = DeliveryState.FAILED  # together with the event that tells of it
-            self._append(routed)
+            self._append(routed, told_by=recipient.subscriber)
 
-    def _append(self, routed: RoutedEvent) -> None:
-        known_as = self._fingerprint(*routed.event.identity)
-        if known_as in self._known:
+    def _append(self, routed: RoutedEvent, *, told_by: str) -> None:
+        """Put an event into the log, and its deliveries into the lanes; one that does not count has none."""
+        kept = told_by if self._start.keeps_who_told else None
+        entry = LogEntry.of(routed.event, routed.recipients, told_by=kept)
+        known_by = self._known_by(entry)
+        if known_by in self._known:
             return
-        self._known.add(known_as)
+        self._known.add(known_by)
         if self._start.known_by_source:
             self._be_found_by(routed.event)
-        entry = LogEntry.of(routed.event, routed.recipients)
         self._log.entries.append(entry)
+        if not entry.deliveries:
+            return
         self._sizes_bytes[routed.event.identity] = size_bytes(routed)
         for recipient, record in zip(routed.recipients, entry.deliveries, strict=True):
             delivery = Delivery(event=routed.event, recipient=recipient, record=record)
@@ -271,6 +280,7 @@ class EventBus:
             pending=self._routed(delivery for delivery in undelivered if not delivery.redriven),
             redriven=self._routed(delivery for delivery in undelivered if delivery.redriven),
             known_by_source=True,
+            keeps_who_told=True,
             summary=self._start.summary,
         )
 
@@ -286,7 +296,8 @@ class EventBus:
 
     def _resume(self, routed: RoutedEvent, *, redriven: bool = False) -> None:
         """Take over the deliveries of an event from the run before."""
-        entry = next(entry for entry in self._log.entries if entry.identity == routed.event.identity)
+        entry = self._log.entry_of(routed.event)
+        assert entry is not None  # noqa: S101 - whoever hands it over has it in the log
         self._sizes_bytes[routed.event.identity] = size_bytes(routed)
         for recipient in routed.recipients:
             record = next(r for r in entry.deliveries if r.handler == recipient.handler)

@@ -5,6 +5,6 @@ databases, the mails, and Temporal's histories as the server recorded them.
 """
 
 from lab.audit.auditor import audit
-from lab.audit.report import AuditReport, Violation
+from lab.audit.report import Act, AuditReport, Violation
 
-__all__ = ["AuditReport", "Violation", "audit"]
+__all__ = ["Act", "AuditReport", "Violation", "audit"]

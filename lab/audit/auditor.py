@@ -20,6 +20,7 @@ from lab.audit.parity import parity_violations
 from lab.audit.report import EVERYTHING, AuditReport, Style, Violation
 from lab.audit.scenario import STYLES, Key
 from lab.audit.sequence import sequence_violations
+from lab.audit.speaking import acts, misattributed
 from lab.audit.temporal import RunIds, TemporalReader
 from runtime.settings import Settings
 
@@ -61,7 +62,7 @@ async def audit(
             that a customer cancelled at a moment of their own choice.
 
     Returns:
-        The violations, sorted by order.
+        The violations, and what persons have told in place of services, sorted by order.
 
     Raises:
         InputError: a database can't be read.
@@ -73,6 +74,7 @@ async def audit(
     return AuditReport(
         checked=len(evidence.orders),
         violations=sorted(found, key=lambda one: (one.order_id, one.style or "", one.guarantee, one.what)),
+        acts=[act for key in sorted(evidence.buses) for act in acts(key, evidence.buses[key])],
     )
 
 
@@ -139,6 +141,7 @@ def _judge(evidence: _Evidence, wanted: frozenset[str] | None, *, parity: bool) 
             yield from _violations(key, 4, sequence_violations(order.runs))
     for key, runs in evidence.buses.items():
         yield from _violations(key, 5, lost_events(runs, mended(orders[key]) if key in orders else ""))
+        yield from _violations(key, 5, misattributed(runs))
         if key not in orders:  # an order's is told with its end
             yield from _violations(key, 5, broken_off(runs))
     if parity:

@@ -3,10 +3,9 @@
 And guarantee 3: whether both styles have to end an order alike that somebody wanted to stop.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from lab.audit.databases import Books
-from lab.audit.history import Fact
 from lab.audit.orders import PlacedOrder
 from lab.audit.scenario import (
     ANSWERS,
@@ -19,19 +18,22 @@ from lab.audit.scenario import (
     ORDER_SAGA,
     UNDO_OF,
 )
+from lab.audit.speaking import counts, facts_about, is_from_outside
 
 
-def is_called_off(log: Iterable[Fact]) -> bool:
-    """Whether an event cancels the order."""
-    return any(fact.type in CANCELLING for fact in log)
+def is_called_off(order: PlacedOrder) -> bool:
+    """Whether an event cancels the order, by the log that its latest run shows."""
+    content = order.content.fingerprint
+    cancelling = [fact for fact in order.last.shown if fact.type in CANCELLING and counts(fact)]
+    return any(fact.content in {None, content} for fact in cancelling)
 
 
 def is_cancelled_from_outside(order: PlacedOrder) -> bool:
-    """Whether another system has cancelled it, by an event, which only the choreography has.
+    """Whether another system, or a person, has cancelled it, by an event, which only the choreography has.
 
     It names no more than an order id, so it is about whatever order the services keep under that.
     """
-    return any(fact.type in CANCELLING and not fact.source.startswith("orderlab/") for fact in order.log)
+    return any(fact.type in CANCELLING and is_from_outside(fact) for fact in facts_about(order))
 
 
 def was_off_before(order: PlacedOrder, books: Books) -> bool:
@@ -96,13 +98,15 @@ def _answers(order: PlacedOrder) -> Iterator[bool]:
     for run in order.runs:
         yield from run.answers
     requests = _requests(order)
-    yield from (ANSWERS[fact.type] for fact in order.log if fact.type in ANSWERS and fact.cause in requests)
+    told = [fact for fact in facts_about(order) if not fact.by_hand]  # a person may tell what shipping has not decided
+    yield from (ANSWERS[fact.type] for fact in told if fact.type in ANSWERS and fact.cause in requests)
 
 
 def _can_not_be_kept(order: PlacedOrder) -> bool:
     """Whether the order has to be cancelled for another reason than that its customer wants it."""
     requests = _requests(order)
-    told = any(fact.type in FAILURES or (fact.type in CANCELLING and fact.cause not in requests) for fact in order.log)
+    off = [fact for fact in facts_about(order) if fact.type in CANCELLING]
+    told = any(fact.type in FAILURES or fact.cause not in requests for fact in off)
     return told or _was_stopped(order) or order.has_given_up(CRITICAL_STEPS) or order.has_ended_as("refused")
 
 

@@ -96,7 +96,7 @@ def _claimed(order: PlacedOrder) -> str | None:
     """How the workflow itself says that the order stands."""
     run = order.last
     if order.key.style == "choreography":  # the bus knows nothing of orders: its log says so
-        if is_called_off(run.shown) or order.has_ended_as("superseded"):
+        if is_called_off(order) or order.has_ended_as("superseded"):
             return "attention" if order.compensations_given_up() else "cancelled"
         return "completed" if run.closed else "parked"
     if run.closed == "cancelled":

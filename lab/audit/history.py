@@ -10,7 +10,12 @@ from temporalio.api.enums.v1 import EventType as Kind
 from temporalio.api.enums.v1 import RetryState
 from temporalio.api.history.v1 import HistoryEvent
 
+from lab.audit.scenario import SERVICE_OF_FACT, service_of_activity
+
 Json: TypeAlias = Any
+
+OUTSIDE = ""
+"""In place of the service that has told an event."""
 
 Outcome = Literal["done", "given up", "superseded", "refused", "called off"]
 """Of one piece of work: `superseded` came after the order had been cancelled, `refused` was under an order id that
@@ -36,6 +41,14 @@ class Fact(NamedTuple):
     type: str
     cause: str | None
     """Name of the event that it follows from."""
+    told_by: str | None = None
+    """How it came to the bus: the service that told it, or `OUTSIDE`; None where the bus kept nothing of that."""
+    by_hand: str | None = None
+    """The person who has told it in place of a service."""
+    content: str | None = None
+    """Fingerprint of the order that it is about, where it says which."""
+    acted_on: bool = False
+    """It went to somebody."""
 
     @property
     def name(self) -> str:
@@ -206,14 +219,16 @@ def read_run(events: Sequence[HistoryEvent]) -> Run:
     Args:
         events: all of the history, or as much as there is of a run that is open.
     """
-    reader, talk = _Reader(), _Talk()
+    closing, started = events[-1], events[0].workflow_execution_started_event_attributes
+    start = _json(started.input)
+    keeps_who_told = isinstance(start, dict) and bool(start.get("keeps_who_told"))
+    reader, talk = _Reader(keeps_who_told=keeps_who_told), _Talk()
     for event in events:
         reader.read(event)
         talk.read(event)
-    closing, started = events[-1], events[0].workflow_execution_started_event_attributes
     return Run(
         workflow_type=started.workflow_type.name,
-        start=_json(started.input),
+        start=start,
         started_us=events[0].event_time.ToMicroseconds(),
         steps=reader.steps(),
         parked=reader.parked,
@@ -237,8 +252,11 @@ class _Reader:
     first on the server (`activate` in temporalio/worker/_workflow_instance.py), then the results of activities.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_who_told: bool) -> None:
         self.parked: frozenset[str] = frozenset()
+        self._keeps_who_told = keeps_who_told
+        self._services: dict[int, str] = {}
+        """The services that were given work, by the events that scheduled it."""
         self.idle = False
         self.taken_over: Json = None
         self._taking_over: set[int] = set()
@@ -258,7 +276,7 @@ class _Reader:
         if kind == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
             signal = event.workflow_execution_signaled_event_attributes
             if signal.signal_name == "publish":
-                self._signals += _logged([_json(signal.input)], event)
+                self._signals += self._logged([_json(signal.input)], event, told_by=OUTSIDE)
         elif kind == Kind.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
             self._steps = [*self.steps()]
             self._signals, self._results = [], []
@@ -267,6 +285,7 @@ class _Reader:
             if work.activity_type.name == "bus.take_over":
                 self._taking_over.add(event.event_id)
             elif work.activity_type.name not in _OWN_WORK:
+                self._services[event.event_id] = service_of_activity(work.activity_type.name)
                 self._steps.append(Handed(event.event_id, work.activity_type.name, _identity(_json(work.input))))
         elif kind in {
             Kind.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
@@ -276,7 +295,38 @@ class _Reader:
         elif event.activity_task_completed_event_attributes.scheduled_event_id in self._taking_over:
             self.taken_over = _json(event.activity_task_completed_event_attributes.result)
         else:
-            self._results += _ending(event)
+            is_answered = kind == Kind.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
+            self._results += self._answered(event) if is_answered else _failing(event)
+
+    def _answered(self, event: HistoryEvent) -> list[Step]:
+        """That work was done, then what its answer puts into the log."""
+        completed = event.activity_task_completed_event_attributes
+        answer = _json(completed.result)
+        if isinstance(answer, dict) and "recipients" in answer:  # the bus has found who hears of its failure event
+            return self._logged([answer], event, told_by=answer["event"]["source"].removeprefix("orderlab/"))
+        follow_ups = answer.get("events") if isinstance(answer, dict) else None
+        # The bus takes no answer but a reaction; anything else parks the delivery. A saga's steps answer facts.
+        nonsense = not isinstance(answer, dict | None) or not isinstance(follow_ups, list | None)
+        service = self._services.get(completed.scheduled_event_id, "")
+        nonsense = nonsense or (self._keeps_who_told and _speaks_for_another(service, follow_ups or ()))
+        told = [] if nonsense else follow_ups or []
+        outcome: Outcome = "given up" if nonsense else "done"
+        return [Ended(completed.scheduled_event_id, outcome), *self._logged(told, event, told_by=service)]
+
+    def _logged(self, routed: Iterable[Json], by: HistoryEvent, *, told_by: str) -> list[Step]:
+        return [
+            Logged(
+                fact=_told(one, told_by if self._keeps_who_told else None),
+                data=one["event"].get("data"),
+                rehearsal=bool(one["event"].get("rehearsal")),
+                recipients=tuple(
+                    Recipient(to["subscriber"], to["handler"], parks=to.get("failure_event") is None)
+                    for to in one["recipients"]
+                ),
+                at_us=by.event_time.ToMicroseconds(),
+            )
+            for one in routed
+        ]
 
     def _note_parked(self, event: HistoryEvent) -> None:
         started = event.workflow_execution_started_event_attributes
@@ -326,20 +376,8 @@ class _Talk:
             self.stopped = True
 
 
-def _ending(event: HistoryEvent) -> list[Step]:
-    """How an activity ended, then what its answer puts into the log; nothing where the event is of another kind."""
-    if event.event_type == Kind.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-        completed = event.activity_task_completed_event_attributes
-        answer = _json(completed.result)
-        if isinstance(answer, dict) and "recipients" in answer:  # the bus has found who hears of its failure event
-            return _logged([answer], event)
-        follow_ups = answer.get("events") if isinstance(answer, dict) else None
-        # The bus takes no answer but a reaction; anything else parks the delivery. A saga's steps answer facts.
-        nonsense = not isinstance(answer, dict | None) or not isinstance(follow_ups, list | None)
-        return [
-            Ended(completed.scheduled_event_id, "given up" if nonsense else "done"),
-            *_logged([] if nonsense else follow_ups or [], event),
-        ]
+def _failing(event: HistoryEvent) -> list[Step]:
+    """How an activity ended without an answer; nothing where the event is of another kind."""
     if event.event_type == Kind.EVENT_TYPE_ACTIVITY_TASK_FAILED:
         failed = event.activity_task_failed_event_attributes
         outcome: Outcome = "given up"
@@ -359,24 +397,38 @@ def _ending(event: HistoryEvent) -> list[Step]:
     return []
 
 
-def _logged(routed: Iterable[Json], by: HistoryEvent) -> list[Step]:
-    return [
-        Logged(
-            fact=_fact(one["event"]),
-            data=one["event"].get("data"),
-            rehearsal=bool(one["event"].get("rehearsal")),
-            recipients=tuple(
-                Recipient(to["subscriber"], to["handler"], parks=to.get("failure_event") is None)
-                for to in one["recipients"]
-            ),
-            at_us=by.event_time.ToMicroseconds(),
-        )
-        for one in routed
-    ]
+def _speaks_for_another(service: str, follow_ups: Iterable[Json]) -> bool:
+    """Whether a service's answer tells what is for another one to tell, or for a person, or in another one's name."""
+    for one in follow_ups:
+        event = one["event"]
+        is_another_s = event["source"].startswith("orderlab/") and event["source"] != f"orderlab/{service}"
+        if SERVICE_OF_FACT.get(event["type"], service) != service or event.get("byhand") or is_another_s:
+            return True
+    return False
+
+
+def _told(routed: Json, told_by: str | None) -> Fact:
+    """An event as it was put on a bus."""
+    event = routed["event"]
+    return _fact(event)._replace(
+        told_by=told_by,
+        by_hand=event.get("byhand"),
+        content=event.get("ordercontent"),
+        acted_on=bool(routed["recipients"]),
+    )
 
 
 def _entries(log: Json) -> tuple[Fact, ...]:
-    return tuple(_fact(entry) for entry in log.get("entries", ())) if isinstance(log, dict) else ()
+    """The entries of a log as it is written down."""
+    return tuple(
+        _fact(entry)._replace(
+            told_by=entry.get("told_by"),
+            by_hand=entry.get("by_hand"),
+            content=entry.get("content"),
+            acted_on=bool(entry.get("deliveries")),
+        )
+        for entry in (log.get("entries", ()) if isinstance(log, dict) else ())
+    )
 
 
 def _fact(event: Json) -> Fact:

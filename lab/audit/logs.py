@@ -9,6 +9,7 @@ from lab.audit.history import Identity, Json, Run
 from lab.audit.namesakes import refused_key
 from lab.audit.orders import BROKEN_OFF, PlacedOrder
 from lab.audit.scenario import EFFECTS, SERVICE_OF_EFFECT
+from lab.audit.speaking import counts
 
 _REMEMBERED = 1_000
 """Events that a log knows at least, the latest ones; of those before them it need not know."""
@@ -25,9 +26,9 @@ def lost_events(runs: Sequence[Run], remedy: str = "") -> Iterator[str]:
     if last.is_taking_over or (last.closed is not None and not isinstance(last.result, dict)):
         return  # how it stands is not known yet, or it was broken off, which is told elsewhere
     log = last.inherited_log if last.closed is None else last.result
-    known = {fact.identity for fact in last.shown}
+    known = {fact.identity for fact in last.shown if counts(fact)}
     fingerprints = set(_fingerprints(log))
-    accepted = list(dict.fromkeys(fact.identity for run in runs for fact in run.own_facts))
+    accepted = list(dict.fromkeys(fact.identity for run in runs for fact in run.own_facts if counts(fact)))
     for identity in accepted[-_REMEMBERED:]:
         if identity not in known and _fingerprint(identity) not in fingerprints:
             yield f"{identity} was accepted, but is lost from the log{remedy}"
@@ -54,7 +55,7 @@ def untold_effects(order: PlacedOrder, books: Books, everything: Books) -> Itera
         books: the services' databases, without what they did for another order under the id.
         everything: the same with that: the log may tell of it, as where its customer has cancelled.
     """
-    told = {fact.type for fact in order.last.shown} & EFFECTS
+    told = {fact.type for fact in order.last.shown if counts(fact) and not fact.by_hand} & EFFECTS
     rows = [row for row in books.of("effects", order.key) if row["state"] == "done" and row["effect"] in EFFECTS]
     lately_done = {row["effect"] for row in rows if row["at_us"] >= order.placed_us}
     ever_done = {effect for key in (order.key, refused_key(order)) for effect in everything.effects(key)}

@@ -29,7 +29,7 @@ def services_of_another(order: PlacedOrder, books: Books) -> frozenset[str]:
 
 
 def _was_refused(order: PlacedOrder) -> bool:
-    return order.has_ended_as("refused") or order.has_ended_as("superseded") or is_called_off(order.last.shown)
+    return order.has_ended_as("refused") or order.has_ended_as("superseded") or is_called_off(order)
 
 
 def services_that_know_none(key: Key, books: Books) -> frozenset[str]:

@@ -77,10 +77,10 @@ class PlacedOrder:
     @property
     def log(self) -> tuple[Fact, ...]:
         """All events about it, each once, in sequence; only the choreography has events."""
-        found: dict[Identity, Fact] = {}
+        found: dict[tuple[Identity, str | None, str | None], Fact] = {}
         for run in self.runs:
             for fact in (*run.inherited, *run.own_facts):
-                found.setdefault(fact.identity, fact)
+                found.setdefault((fact.identity, fact.told_by, fact.by_hand), fact)
         return tuple(found.values())
 
     def services_that_gave_up(self) -> set[str]:

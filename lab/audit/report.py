@@ -22,9 +22,21 @@ class Violation(BaseModel):
     what: str
 
 
+class Act(BaseModel):
+    """What a person has told in place of the service whose fact it is: no violation, but to be known."""
+
+    order_id: str
+    what: str
+    """Type of the event, and what it is known by."""
+    by: str
+    """Who says to have done it."""
+
+
 class AuditReport(BaseModel):
     """What was checked and what was found."""
 
     checked: int
     """Orders, counted once in each style."""
     violations: list[Violation]
+    acts: list[Act] = []
+    """What was told by hand."""

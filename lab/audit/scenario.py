@@ -28,6 +28,15 @@ SERVICE_OF_EFFECT = SERVICE_OF | {UNDO_OF[effect]: service for effect, service i
 
 EFFECTS = SERVICE_OF_EFFECT.keys()
 
+SERVICE_OF_FACT = SERVICE_OF_EFFECT | {
+    "shipment.failed": "shipping",
+    "cancellation.refused": "shipping",
+    "invoice.failed": "invoicing",
+}
+"""Whose each event is: from anybody else it says nothing. The others anybody may tell."""
+
+SERVICES = frozenset(SERVICE_OF.values())
+
 CRITICAL = frozenset({"shipping", "invoicing"})
 """If one of these gives up, the order is cancelled; the work of the others is parked."""
 

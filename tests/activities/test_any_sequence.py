@@ -62,7 +62,7 @@ class Shop:
             reaction = self._ship.on_order_placed(event)
         elif what == "fail":
             fact = OrderFailed(order_id=order.order_id, service="invoicing", reason="it failed")
-            failed = event.follow_up("x", "invoice.failed", source="bus", time=event.time, data=fact)
+            failed = event.follow_up("x", "invoice.failed", source="orderlab/invoicing", time=event.time, data=fact)
             reaction = self._ship.on_order_cancelled(failed)
         else:
             reaction = self._ship.on_cancel_requested(cancel_requested(order.order_id))

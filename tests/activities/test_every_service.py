@@ -344,7 +344,7 @@ def test_a_failure_that_follows_from_an_order_undoes_that_order(service: Service
     service.on_order_placed(event)
 
     service.on_order_cancelled(
-        event.follow_up(f"{event.id}/x", "shipment.failed", source="bus", time=event.time, data=fact)
+        event.follow_up(f"{event.id}/x", "shipment.failed", source="orderlab/shipping", time=event.time, data=fact)
     )
 
     assert seen.names() == sorted(service.done + service.undone)

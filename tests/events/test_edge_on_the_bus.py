@@ -147,7 +147,24 @@ ANSWERS: list[tuple[str, Callable[[Event], Any], str]] = [
     ("not-a-number", lambda cause: Reaction(events=(_routed(cause, float("nan")),)), "holds what JSON can't"),
     ("bytes", lambda _: b"\xff\xfe", "no reaction"),
     ("a-number", lambda _: 7, "no reaction"),
+    (
+        "for-another",
+        lambda cause: _telling(cause, type="shipment.failed"),
+        "is for shipping to tell, not for answering",
+    ),
+    (
+        "as-another",
+        lambda cause: _telling(cause, source="orderlab/noting"),
+        "orderlab/noting, which is not answering's",
+    ),
+    ("as-a-person", lambda cause: _telling(cause, byhand="ann"), "marked as a person's act, and answering is none"),
 ]
+
+
+def _telling(cause: Event, **attributes: str) -> Reaction:
+    """An answer of which the first event is the handler's to tell, and the second is not."""
+    told = _routed(cause, 1).event.model_copy(update={"source": "orderlab/answering", **attributes})
+    return Reaction(events=(_routed(cause, 1), RoutedEvent(event=told, recipients=())))
 
 
 def _routed(cause: Event, data: Any) -> RoutedEvent:  # noqa: ANN401

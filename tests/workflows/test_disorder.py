@@ -24,11 +24,12 @@ from tests.labs import Lab
 
 
 def given_up(placed: Event) -> Event:
-    """Shipping tells that it gave the order up."""
+    """A person tells, in shipping's place, that it gave the order up."""
     failed = OrderFailed(order_id=placed.correlation_key, service="shipping", reason="test")
-    return placed.follow_up(
+    told = placed.follow_up(
         f"{placed.id}/shipment.failed", "shipment.failed", source="test", time=datetime.now(UTC), data=failed
     )
+    return told.model_copy(update={"byhand": "ann"})
 
 
 def publisher(lab: Lab) -> EventPublisher:

@@ -6,7 +6,7 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from faults.plan import load_plan
-from lab.audit import AuditReport, Violation
+from lab.audit import Act, AuditReport, Violation
 from lab.compare.comparison import (
     BlastRadius,
     Comparison,
@@ -99,7 +99,7 @@ COMPARISONS: st.SearchStrategy[Comparison] = st.builds(
     parity=st.builds(
         Parity, differences=_lists(st.builds(Difference, saga=st.just({}), choreography=st.just({"x": {"a": 1}})))
     ),
-    audit=st.none() | st.builds(AuditReport, violations=_lists(st.builds(Violation))),
+    audit=st.none() | st.builds(AuditReport, violations=_lists(st.builds(Violation)), acts=_lists(st.builds(Act))),
     kills=st.none(),
     down=st.none(),
     links=st.builds(Links),

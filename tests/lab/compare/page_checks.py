@@ -203,7 +203,7 @@ def check_text(result: Json, parts: Parts) -> None:
     orders = expected.number(result["orders"])
     customers = (result["faults"] or {}).get("customers")
     share = {f"{customers['cancel'] * 100:.3g}"} if customers else set()
-    audit = result["audit"] or {"checked": 0, "violations": []}
+    audit = result["audit"] or {"checked": 0, "violations": [], "acts": []}
     coupling = result["coupling"]
     listed = (coupling["touched_by_a_new_service"], coupling["lookups_to_explain_a_stuck_order"])
     allowed = {
@@ -211,6 +211,7 @@ def check_text(result: Json, parts: Parts) -> None:
         "plots": share,
         "verdict": {
             *(orders, expected.number(result["parity"]["compared"]), expected.number(audit["checked"])),
+            *numbers(json.dumps(audit["acts"], ensure_ascii=False)),
             *expected.flips(result),
         },
         "figures": {expected.number(point["rate_per_s"]) for point in (result["at_a_third"] or {}).values()},

@@ -131,7 +131,8 @@ def _wanted(result: Json) -> Iterator[tuple[str, list[str]]]:
     parity, audit = result["parity"], result["audit"]
     yield "- Business state:", [number(parity["compared"]), str(len(parity["differences"]))]
     if audit:
-        yield "- Audit:", [number(audit["checked"]), str(len(audit["violations"]))]
+        acts = [str(len(audit["acts"]))] if audit["acts"] else []
+        yield "- Audit:", [number(audit["checked"]), str(len(audit["violations"])), *acts]
     blast: dict[str, Any] = result["blast"] or {}
     for style, one in blast.items():
         counts = [one["expected"], *([] if one["orders"] is None else [one["orders"]])]

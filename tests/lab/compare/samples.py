@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from faults.plan import load_plan
-from lab.audit import AuditReport, Violation
+from lab.audit import Act, AuditReport, Violation
 from lab.compare.comparison import (
     Comparison,
     Coupling,
@@ -174,7 +174,11 @@ def evil() -> Comparison:
         scenario=EVIL,
         profile=EVIL,
         unfinished=[EVIL],
-        audit=AuditReport(checked=1, violations=[Violation(order_id=EVIL, style=None, guarantee=1, what=EVIL)]),
+        audit=AuditReport(
+            checked=1,
+            violations=[Violation(order_id=EVIL, style=None, guarantee=1, what=EVIL)],
+            acts=[Act(order_id=EVIL, what=EVIL, by=EVIL)],
+        ),
         timelines=[Timeline(order_id=EVIL, style="saga", title="a good order", state=EVIL, marks=marks)],
         samples_ms={"saga": {EVIL: [1.0, 2.0]}, "choreography": {}},
         links=Links(order_id=EVIL, saga="javascript:alert(1)", choreography=None),
