@@ -6,7 +6,6 @@ The server keeps the last failure of work that it will try again, if it has no m
 
 import copy
 from collections.abc import Iterator
-from itertools import islice
 
 from pydantic import ValidationError
 from sqlalchemy.exc import StatementError
@@ -22,8 +21,6 @@ MOST_BYTES = 4_096
 
 _LONGEST_CHAIN = 4
 """The failure itself, and its innermost causes."""
-_FARTHEST = 1_000
-"""How many causes are looked at: errors can name each other in a circle."""
 _LONGEST_MESSAGE_BYTES = 1_200
 _LONGEST_CAUSE_BYTES = 200
 _LONGEST_TYPE_BYTES = 150
@@ -54,29 +51,43 @@ class BoundedFailures(DefaultFailureConverter):
             _bound(failure)
 
 
+def _quotes_its_input(error: BaseException) -> bool:
+    return isinstance(error, ValidationError) or _is_of_a_database(error)
+
+
 def _is_of_a_database(error: BaseException) -> bool:
     return isinstance(error, StatementError) or getattr(error, "diag", None) is not None
 
 
 def _presentable(error: BaseException) -> BaseException:
     """The same error, or one in its place: with few causes, and telling no more than `reason_in`."""
-    chain = list(islice(_causes(error), _FARTHEST))
-    is_long = len(chain) > _LONGEST_CHAIN
-    if not is_long and not isinstance(error, ValidationError) and not _is_of_a_database(error):
-        return error
+    chain = list(_causes(error))
+    in_circle = chain[-1].__cause__ is not None
+    if len(chain) <= _LONGEST_CHAIN and not in_circle:
+        return _stand_in(error, error.__cause__) if _quotes_its_input(error) else error
+    shown: BaseException | None = None
+    for link in reversed([chain[0], *chain[1:][1 - _LONGEST_CHAIN :]]):
+        shown = _stand_in(link, shown)
+    return shown or error
+
+
+def _stand_in(error: BaseException, cause: BaseException | None) -> BaseException:
+    """Tells the same with another cause; errors themselves are not ours to alter."""
     if isinstance(error, FailureError):
         shown: BaseException = copy.copy(error)
     else:
         shown = ApplicationError(reason_in(error), type=type(error).__name__)
     shown.__traceback__ = error.__traceback__
-    shown.__cause__ = chain[1 - _LONGEST_CHAIN] if is_long else error.__cause__
+    shown.__cause__ = cause
     return shown
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error, its cause, the cause of that, …: as the SDK goes through them."""
+    """An error, its cause, the cause of that, and so on, as the SDK goes through them; each once."""
     at: BaseException | None = error
-    while at is not None:
+    seen: set[int] = set()
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
         yield at
         is_shown = isinstance(at, FailureError) and not at.__suppress_context__
         at = at.__cause__ or (at.__context__ if is_shown else None)

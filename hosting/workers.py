@@ -62,7 +62,7 @@ async def hosting(  # noqa: PLR0913 - the composition root
         leave: called, with the reason, when too much hangs for the workers to be of use; None where there is no other
             process to take their place.
     """
-    client = _with_bounded_failures(client)
+    client = for_workers(client)
     runner = SandboxedWorkflowRunner() if sandbox else UnsandboxedWorkflowRunner()
     async with contextlib.AsyncExitStack() as stack:
         threads = stack.enter_context(AbandonableThreads("activity"))
@@ -95,7 +95,7 @@ async def hosting(  # noqa: PLR0913 - the composition root
         yield
 
 
-def _with_bounded_failures(client: Client) -> Client:
+def for_workers(client: Client) -> Client:
     """The same client, for workers: what fails there fits into what the server keeps of it."""
     config = client.config()
     config["plugins"] = []  # ours has given it its converter, and would do so again

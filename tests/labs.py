@@ -22,7 +22,7 @@ from hosting.composition import activities_of
 from hosting.deadlines import DeadlinesKept
 from hosting.hanging import Hanging, Limits
 from hosting.threads import AbandonableThreads
-from hosting.workers import hosting
+from hosting.workers import for_workers, hosting
 from lab.effects import all_effects
 from lab.placing import Placer
 from lab.runs import runs_of, workflow_id
@@ -163,7 +163,7 @@ def namesake(order: Order) -> Order:
 
 
 @contextlib.asynccontextmanager
-async def open_lab(
+async def open_lab(  # noqa: PLR0913 - what labs differ in
     client: Client,
     data: Path,
     *,
@@ -193,7 +193,7 @@ async def open_lab(
             activities = [faked[type_of(one)].instead_of(one) if type_of(one) in faked else one for one in real]
             deadlines = DeadlinesKept(Hanging(limits))
             worker = Worker(
-                client,
+                for_workers(client),
                 task_queue=task_queue(service, lab.name),
                 activities=activities,
                 activity_executor=stack.enter_context(AbandonableThreads("activity")),
