@@ -99,5 +99,5 @@ def for_workers(client: Client) -> Client:
     """The same client, for workers: what fails there fits into what the server keeps of it."""
     config = client.config()
     config["plugins"] = []  # ours has given it its converter, and would do so again
-    config["data_converter"] = replace(config["data_converter"], failure_converter_class=BoundedFailures)
+    config["data_converter"] = replace(client.data_converter, failure_converter_class=BoundedFailures)
     return Client(**config)

@@ -106,10 +106,10 @@ def dig(depth: int) -> None:
 
 
 def test_of_a_long_traceback_the_innermost_place_is_told() -> None:
-    try:
+    with pytest.raises(LookupError) as dug:
         dig(400)
-    except LookupError as error:
-        failure = written(told(error))
+
+    failure = written(told(dug.value))
 
     assert failure.ByteSize() <= MOST_BYTES
     innermost = chain_of(failure)[-1].stack_trace
@@ -121,10 +121,10 @@ class _Amounts(BaseModel):
 
 
 def test_of_a_thousand_complaints_the_first_is_told_and_how_many_more_there_are() -> None:
-    try:
+    with pytest.raises(ValidationError) as invalid:
         _Amounts.model_validate({"amounts": ["many"] * 1_000})
-    except ValidationError as error:
-        failure = written(told(error))
+
+    failure = written(told(invalid.value))
 
     assert failure.ByteSize() <= MOST_BYTES
     assert "amounts.0: Input should be a valid integer" in failure.message

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 
 import pytest
 
@@ -54,10 +54,11 @@ def test_after_the_shutdown_nothing_is_taken_and_what_is_under_way_still_ends() 
 def test_a_thousand_pieces_of_work_submitted_from_many_threads_are_all_done_once() -> None:
     done: list[int] = []
     with AbandonableThreads("test") as threads:
-        begun = [
-            threads.submit(lambda at=at: [threads.submit(done.append, at * 100 + n) for n in range(100)])
-            for at in range(10)
-        ]
+
+        def submit_more(hundred: int) -> list[Future[None]]:
+            return [threads.submit(done.append, hundred * 100 + number) for number in range(100)]
+
+        begun = [threads.submit(submit_more, hundred) for hundred in range(10)]
         wait([inner for outer in begun for inner in outer.result(timeout=30)], timeout=30)
 
     assert sorted(done) == list(range(1_000))
