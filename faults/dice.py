@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from faults.plan import FaultPlan
+from runtime import deadline
 
 
 class TransientFaultError(Exception):
@@ -50,8 +51,12 @@ class Throw:
         Raises:
             PermanentFaultError: it fails for good.
             TransientFaultError: it fails this time.
+            DeadlinePassedError: the service takes longer than an attempt has.
         """
-        time.sleep(self.service_time_s + (self.late_s if attempt == 1 else 0))
+        if self.late_s and attempt == 1:
+            time.sleep(self.late_s + self.service_time_s)  # it is held on its way, where nobody knows of a deadline
+        else:
+            deadline.sleep(self.service_time_s)
         if self.permanent:
             raise PermanentFaultError("a permanent fault, by the fault plan")
         if attempt <= self.transient_attempts:

@@ -6,6 +6,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, is_cancelled_exception
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from hosting.failures import reason_in
 from runtime.errors import ATTEMPT
 
 
@@ -26,7 +27,7 @@ class _Telling(ActivityInboundInterceptor):
                 raise
             known = error if isinstance(error, ApplicationError) else None
             raise ApplicationError(
-                str(error),
+                reason_in(error),
                 {ATTEMPT: activity.info().attempt},
                 *(known.details if known else ()),
                 type=(known.type if known else None) or type(error).__name__,

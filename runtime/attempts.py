@@ -30,12 +30,15 @@ class AttemptPolicy(BaseModel):
     non_retryable: tuple[str, ...] = (
         "OrderIdTakenError",
         "SupersededError",
+        "StoreRefusedError",
+        "NoResultFound",
         "MailRefusedError",
         "PermanentFaultError",
         "ValidationError",
         "PydanticSerializationError",
     )
-    """Error types that no further attempt can cure; pydantic's two are of input, and of an answer, that is none."""
+    """Error types that no further attempt can cure; pydantic's two are of input, and of an answer, that is none, and
+    SQLAlchemy's is of a row that has gone from beside the key that tells of it."""
 
     def options(self) -> ActivityOptions:
         """The same as Temporal's activity options."""

@@ -45,3 +45,11 @@ class OrderIdTakenError(Exception):
 
 class SupersededError(Exception):
     """Work came too late: what it would do has been compensated already, so it is refused and never retried."""
+
+
+class StoreRefusedError(Exception):
+    """A service's database does not take this, and will not at any further attempt: it is never retried."""
+
+
+class StoreUnavailableError(Exception):
+    """A service's database can't do this now (locked, full, away, restarting): it is tried again."""

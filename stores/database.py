@@ -6,14 +6,35 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import QueuePool
 
+from runtime.deadline import attempt_under_way, longest_wait_s
 from runtime.errors import InputError
+from stores.refusals import named
 
 Insert = postgresql.Insert | sqlite.Insert
+
+_WAIT_S = 30.0
+"""How long to wait for a database where no attempt limits it, as when a worker is just being put together."""
+
+
+class _Pool(QueuePool):
+    """Waits for a connection no longer than the attempt that needs it may take."""
+
+    @property
+    def _timeout(self) -> float:
+        # SQLAlchemy has one timeout for all who wait: this is the attribute that it reads each time.
+        return longest_wait_s(_WAIT_S)
+
+    @_timeout.setter
+    def _timeout(self, usual_s: float) -> None:
+        """What the pool was made with counts for nothing."""
 
 
 def open_database(url: URL | str, metadata: MetaData) -> Engine:
     """Connect to a service's database and create the tables that are missing.
+
+    What then goes wrong with it is a `StoreRefusedError` or a `StoreUnavailableError` (`stores/refusals.py`).
 
     Args:
         url: SQLAlchemy URL; the folder of a SQLite file is created.
@@ -21,7 +42,10 @@ def open_database(url: URL | str, metadata: MetaData) -> Engine:
     """
     target = make_url(url)
     if target.get_backend_name() != "sqlite":
-        engine = create_engine(target)
+        engine = create_engine(target, poolclass=_Pool)
+        event.listen(engine, "handle_error", named, retval=True)
+        event.listen(engine, "do_connect", _connect_until_deadline)
+        event.listen(engine, "begin", _answer_until_deadline)
         with engine.begin() as db:
             # Two workers of one service may start at once; PostgreSQL would let one of them fail on `CREATE TABLE`.
             db.exec_driver_sql("SELECT pg_advisory_xact_lock(4711)")
@@ -30,7 +54,8 @@ def open_database(url: URL | str, metadata: MetaData) -> Engine:
     if target.database:
         Path(target.database).parent.mkdir(parents=True, exist_ok=True)
     # SQLite has one writer at a time. Queueing for one connection is fair; SQLite's own waiting is by growing sleeps.
-    engine = create_engine(target, pool_size=1, max_overflow=0)
+    engine = create_engine(target, pool_size=1, max_overflow=0, poolclass=_Pool)
+    event.listen(engine, "handle_error", named, retval=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_immediately)
     with engine.begin() as db:
@@ -40,13 +65,29 @@ def open_database(url: URL | str, metadata: MetaData) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's connection has no common type
     connection.isolation_level = None  # transactions are begun by `_begin_immediately`, not by the driver
-    for pragma in ("busy_timeout=10000", "journal_mode=wal", "synchronous=normal", "foreign_keys=on"):
+    for pragma in (_busy_timeout(), "journal_mode=wal", "synchronous=normal", "foreign_keys=on"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_immediately(db: Connection) -> None:
     """Take the write lock at once: a transaction that upgrades from reading to writing can fail without waiting."""
+    db.connection.cursor().execute(f"PRAGMA {_busy_timeout()}")  # past SQLAlchemy: each of its statements takes 20 µs
     db.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _busy_timeout() -> str:
+    return f"busy_timeout={int(longest_wait_s(_WAIT_S) * 1e3)}"
+
+
+def _connect_until_deadline(_dialect: object, _record: object, _args: object, options: dict[str, Any]) -> None:
+    """Before a connection to PostgreSQL is made."""
+    options.setdefault("connect_timeout", max(2, int(longest_wait_s(_WAIT_S))))  # libpq knows whole seconds, from 2
+
+
+def _answer_until_deadline(db: Connection) -> None:
+    """Have PostgreSQL itself end a statement, or its waiting for a lock, with the attempt."""
+    if attempt_under_way() is not None:
+        db.exec_driver_sql(f"SET LOCAL statement_timeout = {int(longest_wait_s(_WAIT_S) * 1e3)}")
 
 
 def check_database_url(url: URL | str) -> None:

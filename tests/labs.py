@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,10 @@ from temporalio.worker import Worker
 
 from hosting.attempts import AttemptsTold
 from hosting.composition import activities_of
-from hosting.workers import hosting
+from hosting.deadlines import DeadlinesKept
+from hosting.hanging import Hanging, Limits
+from hosting.threads import AbandonableThreads
+from hosting.workers import for_workers, hosting
 from lab.effects import all_effects
 from lab.placing import Placer
 from lab.runs import runs_of, workflow_id
@@ -161,13 +163,14 @@ def namesake(order: Order) -> Order:
 
 
 @contextlib.asynccontextmanager
-async def open_lab(
+async def open_lab(  # noqa: PLR0913 - what labs differ in
     client: Client,
     data: Path,
     *,
     fakes: Sequence[failing | holding] = (),
     absent: Sequence[str] = (),
     cached: int = 1_000,
+    limits: Limits = Limits(),  # noqa: B008 - it is frozen
 ) -> AsyncIterator[Lab]:
     """Open a lab with real services, workflows in the sandbox.
 
@@ -177,6 +180,7 @@ async def open_lab(
         fakes: take the place of the activities of the same type.
         absent: workers that are not started.
         cached: workflows kept in memory.
+        limits: how much may hang in the services with fakes.
     """
     lab = Lab(client, Settings(data=data), data.name)
     faked = {fake.activity_type: fake for fake in fakes}
@@ -187,13 +191,17 @@ async def open_lab(
         for service in services:
             real = activities_of(service, lab.settings, lab.name, stack)
             activities = [faked[type_of(one)].instead_of(one) if type_of(one) in faked else one for one in real]
-            threads = stack.enter_context(ThreadPoolExecutor(4))
-            told = [AttemptsTold()]
-            queue = task_queue(service, lab.name)
+            deadlines = DeadlinesKept(Hanging(limits))
             worker = Worker(
-                client, task_queue=queue, activities=activities, activity_executor=threads, interceptors=told
+                for_workers(client),
+                task_queue=task_queue(service, lab.name),
+                activities=activities,
+                activity_executor=stack.enter_context(AbandonableThreads("activity")),
+                max_concurrent_activities=limits.slots,
+                interceptors=[AttemptsTold(), deadlines],
             )
             await stack.enter_async_context(worker)
+            stack.callback(deadlines.end_within, 0)
         yield lab
 
 
