@@ -21,6 +21,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from hosting.attempts import AttemptsTold
 from hosting.composition import WORKFLOWS_OF, activities_of
+from hosting.heartbeats import Heartbeats
 from runtime.settings import Settings
 from services.service import task_queue
 
@@ -66,7 +67,7 @@ async def hosting(  # noqa: PLR0913 - the composition root
                 no_remote_activities=bool(workflows) and not activities,
                 activities=activities,
                 deployment_config=_BUILD,
-                interceptors=[AttemptsTold()],
+                interceptors=[AttemptsTold(), Heartbeats()],
                 identity=f"{name}:{os.getpid()}@{socket.gethostname()}",
                 activity_executor=threads,
                 max_concurrent_activities=_THREADS,

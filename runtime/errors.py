@@ -45,3 +45,14 @@ class OrderIdTakenError(Exception):
 
 class SupersededError(Exception):
     """Work came too late: what it would do has been compensated already, so it is refused and never retried."""
+
+
+class NotDoneError(Exception):
+    """What another system was asked to do has certainly not been done, so it may be asked again at once."""
+
+
+class OutcomeUnknownError(Exception):
+    """What another system was asked to do may have been done or not, and nobody can find out."""
+
+    look_again_s: float | None = None
+    """How long to wait before the next attempt; None where it may come as early as any."""

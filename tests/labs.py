@@ -20,6 +20,7 @@ from temporalio.worker import Worker
 
 from hosting.attempts import AttemptsTold
 from hosting.composition import activities_of
+from hosting.heartbeats import Heartbeats
 from hosting.workers import hosting
 from lab.effects import all_effects
 from lab.placing import Placer
@@ -188,7 +189,7 @@ async def open_lab(
             real = activities_of(service, lab.settings, lab.name, stack)
             activities = [faked[type_of(one)].instead_of(one) if type_of(one) in faked else one for one in real]
             threads = stack.enter_context(ThreadPoolExecutor(4))
-            told = [AttemptsTold()]
+            told = [AttemptsTold(), Heartbeats()]
             queue = task_queue(service, lab.name)
             worker = Worker(
                 client, task_queue=queue, activities=activities, activity_executor=threads, interceptors=told
