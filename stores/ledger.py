@@ -291,7 +291,7 @@ class Ledger:
                 this = self._tries.begin(db, str(key), now_us()) if isinstance(do, Outside) else None
             else:
                 answer, state = self._answer_again(db, key, fact, undoing=undoing)
-                if state == DONE:
+                if state == DONE or rehearsal:
                     return answer, False
                 this = before = self._tries.last(db, str(key))
         if isinstance(do, Outside) and this is not None:
