@@ -42,6 +42,10 @@ _FIRST_PAUSE_S = MARKETING.attempts.attempt_s
 """Until a mail that may be out is sent again, for the first time: whoever sent it may be at it for as long as that. The
 standard asks for 30 minutes at least (RFC 5321, 4.5.4.1)."""
 
+_SENT_AT_MOST = 3
+"""Times that a mail is sent by itself while nobody says whether it is out. Then it is parked: a person decides, and
+what comes after it, such as the order's cancellation, waits no longer."""
+
 
 class MarketingActivities:
     """Takes its database and its mail server, and tells what it did."""
@@ -242,7 +246,7 @@ class MarketingActivities:
 
 @contextlib.contextmanager
 def _told_to_temporal() -> Iterator[None]:
-    """Tell Temporal of an attempt that was called off, and when to try again what may have been done."""
+    """Tell Temporal of an attempt that was called off, and when to try again what may have been done, if at all."""
     try:
         yield
     except (NotDoneError, OutcomeUnknownError) as error:
@@ -253,6 +257,7 @@ def _told_to_temporal() -> Iterator[None]:
             raise ApplicationError(
                 str(error),
                 type=type(error).__name__,
+                non_retryable=error.tries >= _SENT_AT_MOST,
                 next_retry_delay=timedelta(seconds=error.look_again_s),
             ) from error
         raise

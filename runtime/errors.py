@@ -54,5 +54,7 @@ class NotDoneError(Exception):
 class OutcomeUnknownError(Exception):
     """What another system was asked to do may have been done or not, and nobody can find out."""
 
+    tries: int = 0
+    """How often it was tried."""
     look_again_s: float | None = None
     """How long to wait before the next attempt; None where it may come as early as any."""

@@ -308,6 +308,7 @@ class Ledger:
             self._take_back(key, do, answer, this=this, before=before)
             raise
         except OutcomeUnknownError as unknown:
+            unknown.tries = this.number
             unknown.look_again_s = this.wait_s(do.pause_s(this.number), now_us()) or None
             raise
         with self.engine.begin() as db:
@@ -331,6 +332,7 @@ class Ledger:
             f"nobody knows yet whether {key.effect} of order {key.order_id} has been done: tried {before.number} "
             f"times, and once more in {wait_s:.0f} s at the earliest"
         )
+        unknown.tries = before.number
         unknown.look_again_s = before.look_again_s(wait_s, now) or None
         raise unknown
 

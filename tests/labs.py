@@ -162,13 +162,14 @@ def namesake(order: Order) -> Order:
 
 
 @contextlib.asynccontextmanager
-async def open_lab(
+async def open_lab(  # noqa: PLR0913 - what tests may want of a lab
     client: Client,
     data: Path,
     *,
     fakes: Sequence[failing | holding] = (),
     absent: Sequence[str] = (),
     cached: int = 1_000,
+    smtp_url: str | None = None,
 ) -> AsyncIterator[Lab]:
     """Open a lab with real services, workflows in the sandbox.
 
@@ -178,8 +179,9 @@ async def open_lab(
         fakes: take the place of the activities of the same type.
         absent: workers that are not started.
         cached: workflows kept in memory.
+        smtp_url: of another mail server than the embedded one.
     """
-    lab = Lab(client, Settings(data=data), data.name)
+    lab = Lab(client, Settings(data=data, smtp_url=smtp_url), data.name)
     faked = {fake.activity_type: fake for fake in fakes}
     services = {activity_type.split(".")[0] for activity_type in faked}
     async with contextlib.AsyncExitStack() as stack:

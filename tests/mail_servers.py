@@ -24,6 +24,8 @@ class SlowServer:
         self.rcpt, self.data = "250 OK", "250 Kept"
         self.closes = False
         """Whether it goes away instead of an answer."""
+        self.slow_to = ""
+        """In the subjects of the mails that wait for `answers`; all others are answered at once."""
         self._port = free_port()
 
     @property
@@ -57,9 +59,10 @@ class SlowServer:
         return self.rcpt
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: ARG002, N802
+        mail = message_from_bytes(envelope.original_content or b"")
         if self.data.startswith("250"):
-            self.mails.append(message_from_bytes(envelope.original_content or b""))
-        while not self.answers.is_set():  # noqa: ASYNC110 - set by another thread
+            self.mails.append(mail)
+        while self.slow_to in mail["Subject"] and not self.answers.is_set():  # noqa: ASYNC110 - set by another thread
             await asyncio.sleep(0.01)
         if self.closes and server.transport is not None:
             server.transport.close()

@@ -55,7 +55,7 @@ def later(call: Callable[[], object]) -> float:
     with pytest.raises(ApplicationError, match="nobody knows") as raised:
         call()
     assert raised.value.type == "OutcomeUnknownError"
-    assert not raised.value.non_retryable
+    assert not raised.value.non_retryable, "it is given up"
     assert raised.value.next_retry_delay is not None
     return raised.value.next_retry_delay.total_seconds()
 
@@ -84,6 +84,25 @@ def test_a_mail_that_the_server_does_not_answer_for_goes_out_once_and_again_only
     assert waits[0] == pytest.approx(MARKETING.attempts.attempt_s, rel=0.1)
     assert waits[3] == pytest.approx(2 * MARKETING.attempts.attempt_s, rel=0.1)
     assert waits[1] < 10  # whoever is at it may be done soon
+    assert seen.names() == ["campaign.left", "confirmation.sent"]
+
+
+def test_a_mail_that_nobody_says_is_out_is_sent_three_times_in_two_hours_and_then_left_to_a_person(
+    shop: Callable[[str], MarketingActivities], slow: SlowServer, seen: Seen, order: Order
+) -> None:
+    slow.closes = True
+    market = shop(slow.url)
+    for _ in range(2):
+        later(lambda: market.thank_customer(placed(order)))
+        let_pass(seen)
+    with pytest.raises(ApplicationError, match="nobody knows") as given_up:
+        market.thank_customer(placed(order))
+    slow.closes = False
+    let_pass(seen)
+    market.thank_customer(placed(order))  # its redrive
+
+    assert given_up.value.non_retryable
+    assert len(slow.mails) == 4
     assert seen.names() == ["campaign.left", "confirmation.sent"]
 
 
