@@ -24,6 +24,7 @@ from hosting.composition import WORKFLOWS_OF, activities_of
 from hosting.deadlines import DeadlinesKept
 from hosting.failures import BoundedFailures
 from hosting.hanging import Hanging
+from hosting.heartbeats import Heartbeats
 from hosting.threads import AbandonableThreads
 from runtime.settings import Settings
 from services.service import task_queue
@@ -82,7 +83,7 @@ async def hosting(  # noqa: PLR0913 - the composition root
                 no_remote_activities=bool(workflows) and not activities,
                 activities=activities,
                 deployment_config=_BUILD,
-                interceptors=[AttemptsTold(), deadlines],
+                interceptors=[AttemptsTold(), Heartbeats(), deadlines],
                 identity=f"{name}:{os.getpid()}@{socket.gethostname()}",
                 activity_executor=threads,
                 max_concurrent_activities=hanging.limits.slots,

@@ -12,6 +12,7 @@ class ActivityOptions(TypedDict):
 
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta | None
     retry_policy: RetryPolicy
 
 
@@ -21,7 +22,9 @@ class AttemptPolicy(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     attempt_s: float = 5
-    """Longest single attempt: also how long the work of a killed worker waits for its next attempt."""
+    """Longest single attempt: also how long the work of a killed worker waits for its next one, without heartbeats."""
+    heartbeat_s: float | None = None
+    """A worker that is not heard of for so long was killed, and what it was at is tried again; for long attempts."""
     first_retry_s: float = 0.2
     backoff: float = 2
     longest_pause_s: float = 60
@@ -45,6 +48,7 @@ class AttemptPolicy(BaseModel):
         return {
             "start_to_close_timeout": timedelta(seconds=self.attempt_s),
             "schedule_to_close_timeout": timedelta(seconds=self.window_s),
+            "heartbeat_timeout": None if self.heartbeat_s is None else timedelta(seconds=self.heartbeat_s),
             "retry_policy": RetryPolicy(
                 initial_interval=timedelta(seconds=self.first_retry_s),
                 backoff_coefficient=self.backoff,

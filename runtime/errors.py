@@ -53,3 +53,16 @@ class StoreRefusedError(Exception):
 
 class StoreUnavailableError(Exception):
     """A service's database can't do this now (locked, full, away, restarting): it is tried again."""
+
+
+class NotDoneError(Exception):
+    """What another system was asked to do has certainly not been done, so it may be asked again at once."""
+
+
+class OutcomeUnknownError(Exception):
+    """What another system was asked to do may have been done or not, and nobody can find out."""
+
+    tries: int = 0
+    """How often it was tried."""
+    look_again_s: float | None = None
+    """How long to wait before the next attempt; None where it may come as early as any."""

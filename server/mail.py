@@ -33,6 +33,9 @@ from server.ports import LOOPBACK, free_port
 # aiosmtpd tells each line of each conversation, addresses included, which also costs as much as keeping the mail.
 logging.getLogger("mail.log").setLevel(logging.WARNING)
 
+DROPS_REPEATS = "X-ORDERLAB-DROPS-REPEATS"
+"""Tells senders, in the answer to EHLO, that a mail sent twice is kept once."""
+
 _READY_S = 10.0
 _CALL_S = 2.0
 _PAUSE_S = 0.05
@@ -128,6 +131,18 @@ class _Keeper:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
+        self,
+        server: SMTP,  # noqa: ARG002
+        session: Session,
+        envelope: Envelope,  # noqa: ARG002
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
+        """Say what a sender that is not sure whether a mail was kept has to know."""
+        session.host_name = hostname
+        return [*responses[:-1], f"250-{DROPS_REPEATS}", responses[-1]]
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: ARG002, N802
         try:

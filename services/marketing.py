@@ -7,7 +7,8 @@ from events.subscriptions import Subscription
 from runtime.attempts import AttemptPolicy
 from services.service import Service, Step
 
-MARKETING = Service("marketing", AttemptPolicy(window_s=48 * 3600))
+MARKETING = Service("marketing", AttemptPolicy(window_s=48 * 3600, attempt_s=40 * 60, heartbeat_s=5))
+"""An attempt lasts as long as a mail server may take for one mail (`activities/smtp.py`), and somewhat longer."""
 
 
 class CustomerThanked(BaseModel):

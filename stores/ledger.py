@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, JsonValue
 from sqlalchemy import (
@@ -28,13 +28,18 @@ from sqlalchemy import (
 
 from faults.dice import NOTHING, Dice
 from orders.model import Style
-from runtime.errors import OrderIdTakenError, SupersededError
+from runtime.errors import NotDoneError, OrderIdTakenError, OutcomeUnknownError, SupersededError
 from stores.contents import contents_table, file_business_rows, known_content, refused_id, stands_for
 from stores.database import insert_if_new, insert_into, open_database
+from stores.outside import Outside, Tries, Try, tries_table
 
 Fact = TypeVar("Fact", bound=BaseModel)
 
 DONE, CLOSED = "done", "closed"
+BEGUN = "begun"
+"""Of an effect outside the database: it is being done, or may have been done by someone who could not say so."""
+POSSIBLE = "possible"
+"""Begun when it was undone: nobody knows whether it has been done, and it will not be tried again."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,9 @@ class EffectKey:
 
 
 def effects_table(metadata: MetaData) -> Table:
-    """Every service's database has this table: one row per idempotency key; and two more that the ledger needs."""
+    """Every service's database has this table: one row per idempotency key; and three more that the ledger needs."""
     contents_table(metadata)
+    tries_table(metadata)
     Table(
         "fault_attempts",  # how often what the dice are to make fail was tried
         metadata,
@@ -67,16 +73,24 @@ def effects_table(metadata: MetaData) -> Table:
         Column("style", String(16), nullable=False),
         Column("service", String(40), nullable=False),
         Column("effect", String(60), nullable=False),
-        Column("state", String(8), nullable=False),  # `done`, or `closed`: compensated before it ever happened
+        # `done`; `closed`: compensated before it ever happened; `begun`, `possible`: see above
+        Column("state", String(8), nullable=False),
         Column("at_us", BigInteger, nullable=False),  # microseconds since 1970, UTC, stamped just before the commit
-        # JSON of what the effect answered, answered again to a repeated call; of a closed key, the content of the order
-        # that closed it, where that is known.
+        # JSON of what the effect answered, or is to answer; answered again to a repeated call. Of a closed key, the
+        # content of the order that closed it, where that is known.
         Column("fact", Text),
     )
 
 
+class _Recorded(NamedTuple):
+    """The row of a key."""
+
+    state: str
+    fact: str | None
+
+
 class Ledger:
-    """Performs effects and undoes them, each in one transaction under its key."""
+    """Performs effects and undoes them, each under its key: in one transaction, or outside the database between two."""
 
     def __init__(self, url: URL | str, metadata: MetaData) -> None:
         self.engine: Engine = open_database(url, metadata)
@@ -84,11 +98,12 @@ class Ledger:
         self._effects = metadata.tables["effects"]
         self._attempts = metadata.tables["fault_attempts"]
         self._contents = metadata.tables["order_contents"]
+        self._tries = Tries(metadata.tables["outside_tries"])
 
     def perform(  # noqa: PLR0913 - the one place where all of it matters
         self,
         key: EffectKey,
-        do: Callable[[Connection], Fact],
+        do: Callable[[Connection], Fact] | Outside[Fact],
         fact: type[Fact],
         *,
         content: str,
@@ -102,16 +117,18 @@ class Ledger:
 
         Args:
             key: names the effect.
-            do: writes the effect's rows and answers the fact.
+            do: writes the effect's rows and answers the fact; or how to do it outside the database.
             fact: its model, to read it back.
             content: fingerprint of the order that it is done for.
             undone_by: the effect that undoes it.
-            rehearsal: do everything but the commit.
+            rehearsal: do everything but the commit, and nothing outside the database.
             dice: decide what goes wrong with it.
 
         Raises:
             OrderIdTakenError: the order id stands for an order of other content, or this one was refused before.
             SupersededError: the effect was compensated, before it happened or since.
+            NotDoneError: it has certainly not been done outside the database.
+            OutcomeUnknownError: it may have been done there, now or before, and must not be repeated yet.
             PermanentFaultError: the dice say so.
             TransientFaultError: likewise.
             AcknowledgementLostError: likewise.
@@ -155,7 +172,7 @@ class Ledger:
             effects = self._effects
             of_order = (effects.c.style == style) & (effects.c.order_id == order_id) & (effects.c.service == service)
             rows = db.execute(select(effects).where(of_order)).all()
-            own = [row for row in rows if row.state == DONE or row.fact == json.dumps(content)]
+            own = [row for row in rows if row.state != CLOSED or row.fact == json.dumps(content)]
             if since_us is not None and any(row.at_us < since_us for row in own):
                 return
             under = refused_id(order_id, content)
@@ -163,7 +180,7 @@ class Ledger:
                 filed = EffectKey(style, under, service, row.effect)
                 this = effects.c.idempotency_key == row.idempotency_key
                 db.execute(update(effects).where(this).values(idempotency_key=str(filed), order_id=under))
-            if any(row.state == DONE for row in own):
+            if any(row.state != CLOSED for row in own):
                 file_business_rows(db, self._metadata, style=style, order_id=order_id, under=under)
             known = self._contents
             this = (known.c.style == style) & (known.c.order_id == order_id) & (known.c.service == service)
@@ -174,7 +191,7 @@ class Ledger:
         self,
         done: EffectKey,
         key: EffectKey,
-        do: Callable[[Connection], Fact],
+        do: Callable[[Connection], Fact] | Outside[Fact],
         fact: type[Fact],
         *,
         content: str | None,
@@ -183,12 +200,13 @@ class Ledger:
     ) -> Fact | None:
         """Undo an effect and record that; where it never happened, close its key, so that a late attempt is refused.
 
-        Where the order id stands for an order of other content, nothing happens at all: what was done is not its own.
+        One that may have happened is undone, too, and not attempted any more from then on. Where the order id stands
+        for an order of other content, nothing happens at all: what was done is not its own.
 
         Args:
             done: the effect to undo.
             key: names the undoing effect.
-            do: writes the undoing rows and answers the fact.
+            do: writes the undoing rows and answers the fact; or how to do it outside the database.
             fact: its model, to read it back.
             content: fingerprint of the order that is undone; None for the one that the order id stands for.
             since_us: what was done before this moment stays: microseconds since 1970; None to undo it whenever it was.
@@ -198,6 +216,8 @@ class Ledger:
             The undoing fact, or None where there was nothing to undo.
 
         Raises:
+            NotDoneError: as for `perform`.
+            OutcomeUnknownError: likewise.
             PermanentFaultError: the dice say so.
             TransientFaultError: likewise.
             AcknowledgementLostError: likewise.
@@ -218,13 +238,21 @@ class Ledger:
     def close(self, db: Connection, key: EffectKey, *, content: str | None = None) -> bool:
         """Close the key of an effect, so that it never happens; tells whether that was in time.
 
+        It was not where the effect may have happened, but then nobody attempts it any more.
+
         Args:
             db: the transaction that it is done in.
             key: names the effect.
             content: fingerprint of the order that it is closed for; None for whatever order the id stands for.
         """
         by = None if content is None else json.dumps(content)
-        return self._claim(db, key, CLOSED, fact=by) or self._state(db, key) == CLOSED
+        if self._claim(db, key, CLOSED, fact=by):
+            return True
+        row = (self._effects.c.idempotency_key == str(key)) & (self._effects.c.state == BEGUN)
+        given_up = update(self._effects).where(row).values(state=POSSIBLE).returning(self._effects.c.state)
+        if db.execute(given_up).first() is not None:
+            self._tries.end(db, str(key))
+        return self._state(db, key) == CLOSED
 
     def _under(self, dice: Dice | None, key: EffectKey, perform: Callable[[], tuple[Fact, bool]]) -> Fact:
         """Perform an effect, and let befall it what the dice say: here alone does anything go wrong on purpose."""
@@ -239,7 +267,7 @@ class Ledger:
     def _perform(  # noqa: PLR0913 - as `perform`
         self,
         key: EffectKey,
-        do: Callable[[Connection], Fact],
+        do: Callable[[Connection], Fact] | Outside[Fact],
         fact: type[Fact],
         *,
         content: str | None = None,
@@ -253,15 +281,71 @@ class Ledger:
                     f"order id {key.order_id} belongs to an order with other content, which {key.service} knows: "
                     "give this one an id of its own"
                 )
-            if not self._claim(db, key, DONE):
-                if undoing is not None and self._state(db, undoing) == DONE:
-                    raise SupersededError(f"order {key.order_id} was cancelled before: {key.effect} was undone")
-                return self._answer_again(db, key, fact), False
-            answer = do(db)
-            self._stamp(db, key, answer)
-            if rehearsal:
-                transaction.rollback()
-            return answer, True
+            before = None
+            if self._claim(db, key, BEGUN if isinstance(do, Outside) else DONE):
+                answer = do.note(db) if isinstance(do, Outside) else do(db)
+                self._stamp(db, key, answer)
+                if rehearsal:
+                    transaction.rollback()
+                    return answer, True
+                this = self._tries.begin(db, str(key), now_us()) if isinstance(do, Outside) else None
+            else:
+                answer, state = self._answer_again(db, key, fact, undoing=undoing)
+                if state == DONE or rehearsal:
+                    return answer, False
+                this = before = self._tries.last(db, str(key))
+        if isinstance(do, Outside) and this is not None:
+            self._act(key, do, answer, this=this, before=before)
+        return answer, True
+
+    def _act(self, key: EffectKey, do: Outside[Fact], answer: Fact, *, this: Try, before: Try | None) -> None:
+        """Do what was noted, outside of any transaction, so that nobody waits for it; and record that it is done."""
+        if before is not None:
+            this = self._try_again(key, do, before)
+        try:
+            do.act(answer)
+        except NotDoneError:
+            self._take_back(key, do, answer, this=this, before=before)
+            raise
+        except OutcomeUnknownError as unknown:
+            unknown.tries = this.number
+            unknown.look_again_s = this.wait_s(do.pause_s(this.number), now_us()) or None
+            raise
+        with self.engine.begin() as db:
+            if self._is_begun(db, key, answer):
+                row = self._effects.c.idempotency_key == str(key)
+                db.execute(update(self._effects).where(row).values(state=DONE, at_us=now_us()))
+                self._tries.end(db, str(key))
+            elif self._recorded(db, key) != _Recorded(DONE, answer.model_dump_json()):  # another try has recorded it
+                raise SupersededError(f"order {key.order_id} was cancelled while {key.effect} was under way")
+
+    def _try_again(self, key: EffectKey, do: Outside[Fact], before: Try) -> Try:
+        """Begin what was begun before once more, if the pause is over and nobody else does so just now."""
+        now = now_us()
+        wait_s = before.wait_s(do.pause_s(before.number), now)
+        this = Try(before.number + 1, now)
+        if not wait_s:
+            with self.engine.begin() as db:
+                if self._tries.replace(db, str(key), before, this):
+                    return this
+        unknown = OutcomeUnknownError(
+            f"nobody knows yet whether {key.effect} of order {key.order_id} has been done: tried {before.number} "
+            f"times, and once more in {wait_s:.0f} s at the earliest"
+        )
+        unknown.tries = before.number
+        unknown.look_again_s = before.look_again_s(wait_s, now) or None
+        raise unknown
+
+    def _take_back(self, key: EffectKey, do: Outside[Fact], answer: Fact, *, this: Try, before: Try | None) -> None:
+        """Forget a try that has certainly done nothing; and all of it, where there was no other."""
+        with self.engine.begin() as db:
+            if not self._is_begun(db, key, answer):
+                return
+            if before is not None:
+                self._tries.replace(db, str(key), this, before)
+            elif self._tries.end(db, str(key), this):
+                db.execute(delete(self._effects).where(self._effects.c.idempotency_key == str(key)))
+                do.withdraw(db, answer)
 
     def _count_attempt(self, key: EffectKey) -> int:
         """Which attempt this is; kept in the database, as no process is sure to live until the next one."""
@@ -311,6 +395,17 @@ class Ledger:
         row = self._effects.c.idempotency_key == str(key)
         db.execute(update(self._effects).where(row).values(at_us=now_us(), fact=answer.model_dump_json()))
 
+    def _recorded(self, db: Connection, key: EffectKey) -> _Recorded | None:
+        """The row of a key, which nobody else changes until the end of the transaction."""
+        columns = (self._effects.c.state, self._effects.c.fact)
+        query = select(*columns).where(self._effects.c.idempotency_key == str(key)).with_for_update()
+        row = db.execute(query).one_or_none()
+        return None if row is None else _Recorded(row.state, row.fact)
+
+    def _is_begun(self, db: Connection, key: EffectKey, answer: BaseModel) -> bool:
+        """Whether the key is held by this very try's effect: not by that of another order that has the id since."""
+        return self._recorded(db, key) == _Recorded(BEGUN, answer.model_dump_json())
+
     def _state(self, db: Connection, key: EffectKey) -> str | None:
         row = self._effects.c.idempotency_key == str(key)
         return db.execute(select(self._effects.c.state).where(row)).scalar_one_or_none()
@@ -318,14 +413,25 @@ class Ledger:
     def _was_done_before(self, db: Connection, key: EffectKey, at_us: int) -> bool:
         row = self._effects.c.idempotency_key == str(key)
         found = db.execute(select(self._effects.c.state, self._effects.c.at_us).where(row)).one_or_none()
-        return found is not None and found.state == DONE and found.at_us < at_us
+        return found is not None and found.state != CLOSED and found.at_us < at_us
 
-    def _answer_again(self, db: Connection, key: EffectKey, fact: type[Fact]) -> Fact:
-        row = self._effects.c.idempotency_key == str(key)
-        state, answer = db.execute(select(self._effects.c.state, self._effects.c.fact).where(row)).one()
-        if state == CLOSED:
+    def _answer_again(
+        self, db: Connection, key: EffectKey, fact: type[Fact], *, undoing: EffectKey | None
+    ) -> tuple[Fact, str]:
+        """What the key's effect answered or is to answer, and whether it is done or only begun.
+
+        Raises:
+            SupersededError: it was compensated, before it happened or since.
+            NotDoneError: whoever held the key has just given it back.
+        """
+        if undoing is not None and self._state(db, undoing) in {BEGUN, DONE}:
+            raise SupersededError(f"order {key.order_id} was cancelled before: {key.effect} was undone")
+        recorded = self._recorded(db, key)
+        if recorded is None:
+            raise NotDoneError(f"{key.effect} of order {key.order_id} failed just now for another who tried it")
+        if recorded.state in {CLOSED, POSSIBLE}:
             raise SupersededError(f"order {key.order_id} was cancelled before: {key.effect} will not happen any more")
-        return fact.model_validate_json(answer)
+        return fact.model_validate_json(recorded.fact or ""), recorded.state
 
 
 class EffectRecord(BaseModel):
@@ -340,17 +446,19 @@ class EffectRecord(BaseModel):
     """UTC, when its transaction was about to commit."""
     fact: dict[str, JsonValue]
     """What the effect answered."""
+    certain: bool = True
+    """False where nobody knows whether it happened; it was undone as if it had."""
 
 
 def read_effects(url: URL | str, order_id: str | None = None) -> list[EffectRecord]:
-    """Every effect in a service's database, oldest first; closed keys are no effects.
+    """Every effect in a service's database, oldest first; closed keys are no effects, and those begun are none yet.
 
     Args:
         url: SQLAlchemy URL of the service's database.
         order_id: only those of this order.
     """
     table = effects_table(MetaData())
-    query = select(table).where(table.c.state == DONE).order_by(table.c.at_us, table.c.idempotency_key)
+    query = select(table).where(table.c.state.in_([DONE, POSSIBLE])).order_by(table.c.at_us, table.c.idempotency_key)
     if order_id is not None:
         query = query.where(table.c.order_id == order_id)
     engine = create_engine(url)
@@ -365,6 +473,7 @@ def read_effects(url: URL | str, order_id: str | None = None) -> list[EffectReco
                     idempotency_key=row.idempotency_key,
                     at=datetime.fromtimestamp(row.at_us / 1_000_000, UTC),
                     fact=json.loads(row.fact),
+                    certain=row.state == DONE,
                 )
                 for row in db.execute(query)
             ]

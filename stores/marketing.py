@@ -79,8 +79,13 @@ def rejoin_campaign(db: Connection, style: Style, order_id: str) -> str:
 def insert_mail(  # noqa: PLR0913 - the columns
     db: Connection, *, message_id: str, style: Style, order_id: str, kind: str, address: str
 ) -> None:
-    """Note a mail that was sent."""
+    """Note a mail that is about to be sent."""
     insert_if_new(db, _MAILS, message_id=message_id, style=style, order_id=order_id, kind=kind, address=address)
+
+
+def delete_mail(db: Connection, message_id: str) -> None:
+    """Take back the note of a mail that was not sent."""
+    db.execute(delete(_MAILS).where(_MAILS.c.message_id == message_id))
 
 
 def mail_name(db: Connection, key: EffectKey) -> str:

@@ -21,6 +21,7 @@ from hosting.attempts import AttemptsTold
 from hosting.composition import activities_of
 from hosting.deadlines import DeadlinesKept
 from hosting.hanging import Hanging, Limits
+from hosting.heartbeats import Heartbeats
 from hosting.threads import AbandonableThreads
 from hosting.workers import for_workers, hosting
 from lab.effects import all_effects
@@ -163,7 +164,7 @@ def namesake(order: Order) -> Order:
 
 
 @contextlib.asynccontextmanager
-async def open_lab(  # noqa: PLR0913 - what labs differ in
+async def open_lab(  # noqa: PLR0913 - what tests may want of a lab
     client: Client,
     data: Path,
     *,
@@ -171,6 +172,7 @@ async def open_lab(  # noqa: PLR0913 - what labs differ in
     absent: Sequence[str] = (),
     cached: int = 1_000,
     limits: Limits = Limits(),  # noqa: B008 - it is frozen
+    smtp_url: str | None = None,
 ) -> AsyncIterator[Lab]:
     """Open a lab with real services, workflows in the sandbox.
 
@@ -181,8 +183,9 @@ async def open_lab(  # noqa: PLR0913 - what labs differ in
         absent: workers that are not started.
         cached: workflows kept in memory.
         limits: how much may hang in the services with fakes.
+        smtp_url: of another mail server than the embedded one.
     """
-    lab = Lab(client, Settings(data=data), data.name)
+    lab = Lab(client, Settings(data=data, smtp_url=smtp_url), data.name)
     faked = {fake.activity_type: fake for fake in fakes}
     services = {activity_type.split(".")[0] for activity_type in faked}
     async with contextlib.AsyncExitStack() as stack:
@@ -198,7 +201,7 @@ async def open_lab(  # noqa: PLR0913 - what labs differ in
                 activities=activities,
                 activity_executor=stack.enter_context(AbandonableThreads("activity")),
                 max_concurrent_activities=limits.slots,
-                interceptors=[AttemptsTold(), deadlines],
+                interceptors=[AttemptsTold(), Heartbeats(), deadlines],
             )
             await stack.enter_async_context(worker)
             stack.callback(deadlines.end_within, 0)

@@ -5,7 +5,6 @@ import contextlib
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
@@ -29,10 +28,8 @@ with workflow.unsafe.imports_passed_through():
 _OWN_WORK = AttemptPolicy(window_s=365 * 24 * 3600)
 """What the bus asks its own workers needs nothing that could be away for long; giving it up would strand an order."""
 
-_TAKING_OVER = _OWN_WORK.model_copy(update={"attempt_s": 3600})
+_TAKING_OVER = _OWN_WORK.model_copy(update={"attempt_s": 3600, "heartbeat_s": 5})
 """There may be hundreds of runs on the way to the last one; that its worker was killed is told by the heartbeat."""
-
-_HEARTBEAT = timedelta(seconds=5)
 
 _LARGEST_START_BYTES = 1_500_000
 """A run that starts with more than 2 MiB is refused by the server; this leaves room for the settled part of the log."""
@@ -119,9 +116,7 @@ class EventBus:
     async def _take_over(self, follows: str) -> None:
         """Go on from where the run just before ended."""
         followed = FollowedRun(correlation_key=workflow.info().workflow_id.removeprefix(bus_id("")), run_id=follows)
-        taken = await workflow.execute_activity(
-            TAKE_OVER, followed, result_type=TakenOver, heartbeat_timeout=_HEARTBEAT, **_TAKING_OVER.options()
-        )
+        taken = await workflow.execute_activity(TAKE_OVER, followed, result_type=TakenOver, **_TAKING_OVER.options())
         if not taken.gone:
             self._log = taken.log
             self._known = self._known_to(self._log)

@@ -64,6 +64,10 @@ class Books:
         """Names of what was done for an order, as often as the ledger says so."""
         return [row["effect"] for row in self.of("effects", key) if row["state"] == "done"]
 
+    def in_doubt(self, key: Key) -> set[str]:
+        """Names of what may have been done for an order, and nobody knows whether it was."""
+        return {row["effect"] for row in self.of("effects", key) if row["state"] in {"begun", "possible"}}
+
     def keys(self) -> set[Key]:
         """The orders that anything is stored about, keys closed before anything was done left out."""
         return {

@@ -51,11 +51,14 @@ class _Standing:
         self._order = order
         done = set(books.effects(order.key))
         self._missing = expected_effects(order.content, books) - done
-        self._left = {effect for effect, undo in UNDO_OF.items() if effect in done and undo not in done}
+        self._in_doubt = books.in_doubt(order.key)
+        self._left = {
+            effect for effect, undo in UNDO_OF.items() if effect in done | self._in_doubt and undo not in done
+        }
         self._gave_up = order.compensations_given_up()
         undone = done & set(UNDO_OF.values())
         # A key is closed where something was to be undone that had never happened.
-        closed = any(row["state"] == "closed" for row in books.of("effects", order.key))
+        closed = any(row["state"] in {"closed", "possible"} for row in books.of("effects", order.key))
         never_begun = not done and _claimed(order) == "cancelled"
         self._is_cancelled = bool(undone or closed or self._gave_up or never_begun)
 
@@ -70,14 +73,18 @@ class _Standing:
         parked = self._order.last.parked if self._order.last.closed is None else frozenset()
         for effect in sorted(self._missing):
             if SERVICE_OF[effect] not in parked:
-                yield f"{effect} never happened, and is not parked"
+                in_doubt = effect in self._in_doubt
+                happened = f"nobody knows whether {effect} happened" if in_doubt else f"{effect} never happened"
+                yield f"{happened}, and is not parked"
 
     def what_is_left(self) -> Iterator[str]:
         if not self._is_cancelled:
             return
         for effect in sorted(self._left):
             if SERVICE_OF[effect] not in self._gave_up:
-                yield f"{effect} is left of a cancelled order, and no compensation of it gave up{mended(self._order)}"
+                may = "may be" if effect in self._in_doubt else "is"
+                told = f"{effect} {may} left of a cancelled order, and no compensation of it gave up"
+                yield f"{told}{mended(self._order)}"
 
     def what_is_not_parked(self) -> Iterator[str]:
         """The dead-letter queue has to name exactly the services whose work was given up.

@@ -49,7 +49,7 @@ def left_of_refused(key: Key, books: Books) -> Iterator[str]:
         return
     done = set(books.effects(key))
     for effect, undo in UNDO_OF.items():
-        if effect in done and undo not in done:
+        if effect in done | books.in_doubt(key) and undo not in done:
             yield f"{effect} is left of an order that was refused"
 
 

@@ -37,7 +37,8 @@ def _net(key: Key, books: Books) -> Net:
             lines = books.where("invoice_lines", "invoice", invoice["number"])
             billed = sorted((row["line"], row["stock_code"], row["quantity"], row["amount_pence"]) for row in lines)
             net["invoice.issued"] = (invoice["customer_id"], invoice["total_pence"], billed)
-    mails = {row["kind"]: row["address"] for row in books.of("mails", key)}
+    noted = {row["kind"]: row["address"] for row in books.of("mails", key)}
+    mails = {kind: address for kind, address in noted.items() if kind not in books.in_doubt(key)}
     if "confirmation.sent" in mails and "cancellation.sent" not in mails:
         net["confirmation.sent"] = mails["confirmation.sent"]
     for row in books.of("campaign_exits", key):

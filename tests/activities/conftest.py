@@ -1,5 +1,6 @@
 """Each service on a real database, SQLite and PostgreSQL, and marketing with a real mail server."""
 
+import contextlib
 import shutil
 import tempfile
 import uuid
@@ -22,6 +23,7 @@ from activities.reacting import Reporter
 from activities.shipping import ShippingActivities
 from orders.loader import campaign_audience
 from orders.model import Order, Placement, Style
+from runtime.errors import OutcomeUnknownError
 from server.mail import MailServer
 from services.order_placed import registry
 from services.service import Cancellation
@@ -147,6 +149,13 @@ def placed(order: Order, style: Style = "saga") -> Placement:
 
 def cancelled(order: Order, style: Style = "saga") -> Cancellation:
     return Cancellation(style=style, order_id=order.order_id, reason="test")
+
+
+def until_known(call: Callable[[], Result]) -> Result:
+    """Call again, as Temporal does, while another caller is at it and nobody knows whether that one succeeds."""
+    while True:
+        with contextlib.suppress(OutcomeUnknownError):
+            return call()
 
 
 def at_once(calls: list[Callable[[], Result]]) -> list[Result]:
