@@ -57,7 +57,7 @@ class EventPublisher:
         try:
             await self._signal_with_start(
                 routed,
-                BusStart(known_by_source=True, summary=summary),
+                BusStart(known_by_source=True, by_reference=True, summary=summary),
                 WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 about_an_order=event.type in CATALOGUE,
             )
@@ -73,9 +73,10 @@ class EventPublisher:
             await self._signal_with_start(
                 routed,
                 BusStart(
-                    log=log.handed_on(before.run_id),
+                    log=ended.handed_on(before.run_id).log,
                     follows=before.run_id,
                     known_by_source=True,
+                    by_reference=True,
                     summary=await before.memo_value(SUMMARY, None) or await before.static_summary() or summary,
                 ),
                 WorkflowIDReusePolicy.ALLOW_DUPLICATE,
