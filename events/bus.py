@@ -46,6 +46,7 @@ LARGEST_HANDED_ON_BYTES = 1_500_000
 left where it is, in the history of the run, and the next one is told so (`Elsewhere`).
 """
 
+
 class BusStart(BaseModel):
     """What a run starts with: nothing, a closed run to follow, or all of a run that continues as new."""
 

@@ -96,7 +96,9 @@ class Elsewhere(BaseModel):
         return entry
 
 
-def set_aside(log: EventLog, run_id: str, redriven: AbstractSet[DeliveryKey] = frozenset()) -> tuple[Elsewhere, EventLog]:
+def set_aside(
+    log: EventLog, run_id: str, redriven: AbstractSet[DeliveryKey] = frozenset()
+) -> tuple[Elsewhere, EventLog]:
     """What of a log still goes to somebody, and the log without it.
 
     Args:

@@ -89,9 +89,7 @@ async def before(client: Client, key: str, run: RecordedRun) -> TakenOver:
         return await _whole(client, key, run, run.taken_over)
     if run.start.follows is None or run.taken_over is not None:
         return await _whole(client, key, run, TakenOver(log=run.start.log, elsewhere=run.start.elsewhere))
-    last = await _last_before(
-        client, key, run.start.follows, by_run=run.run_id, successor_of=lambda run_id: _successor(client, run_id)
-    )
+    last = await _followed_by(client, key, run, run.start.follows)
     return await how_it_ended(client, key, last) or TakenOver(log=run.start.log)
 
 
@@ -137,10 +135,25 @@ async def left_in(client: Client, key: str, run_id: str, wanted: Iterable[str]) 
         held = by_fingerprint(run.holds())
         found |= {one: held[one] for one in missing & held.keys()}
         missing -= held.keys()
-        if missing and run.elsewhere is None:
-            raise OrderlabError(f"run {at} of {bus_id(key)} should have {len(missing)} events that it has not")
-        at = run.elsewhere.run_id if run.elsewhere else at
+        if missing:
+            at = await _left_to(client, key, run)
     return found
+
+
+async def _left_to(client: Client, key: str, run: RecordedRun) -> str:
+    """The run before, which has what a run should have taken over and had not when it was broken off."""
+    if run.elsewhere is not None:
+        return run.elsewhere.run_id
+    if run.start.follows is not None and run.taken_over is None:
+        return await _followed_by(client, key, run, run.start.follows)
+    raise OrderlabError(f"run {run.run_id} of {bus_id(key)} has not all of the events that it was left with")
+
+
+async def _followed_by(client: Client, key: str, run: RecordedRun, follows: str) -> str:
+    """The last run before one that may not have found that out itself."""
+    return await _last_before(
+        client, key, follows, by_run=run.run_id, successor_of=lambda run_id: _successor(client, run_id)
+    )
 
 
 async def _whole(client: Client, key: str, run: RecordedRun, began: TakenOver) -> TakenOver:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import accumulate
 from typing import Any
 
 from temporalio import workflow
@@ -49,6 +50,11 @@ _HEARTBEAT = timedelta(seconds=5)
 
 _COLLECTING = _OWN_WORK.model_copy(update={"attempt_s": 60})
 """It reads a whole history, which may have 50 MB."""
+
+_LARGEST_LISTED_BYTES = 1_800
+"""Of the subscribers with something parked, in the search attribute: the server terminates a run that sets one of 2 kB."""
+
+_AROUND_A_NAME = len('"",')
 
 _WANTED_AT_ONCE = 500
 """Events that are asked for in one go; as many are answered as fit."""
@@ -178,9 +184,7 @@ class EventBus:
         found: dict[str, RoutedEvent] = {}
         while wanted:
             asked = Wanted(correlation_key=key, run_id=elsewhere.run_id, fingerprints=wanted[:_WANTED_AT_ONCE])
-            collected = await workflow.execute_activity(
-                COLLECT, asked, result_type=Collected, **_COLLECTING.options()
-            )
+            collected = await workflow.execute_activity(COLLECT, asked, result_type=Collected, **_COLLECTING.options())
             found |= by_fingerprint(collected.events)
             wanted = wanted[len(collected.events) :]
         self._log = elsewhere.put_back(self._log, found)
@@ -391,7 +395,9 @@ class EventBus:
         return next((delivery for delivery in self._parked.values() if delivery.former_id == delivery_id), None)
 
     def _parked_subscribers(self) -> list[str]:
-        return sorted({delivery.recipient.subscriber for delivery in self._parked.values()})
+        parked = sorted({delivery.recipient.subscriber for delivery in self._parked.values()})
+        sizes = accumulate(len(subscriber.encode()) + _AROUND_A_NAME for subscriber in parked)
+        return [subscriber for subscriber, size in zip(parked, sizes, strict=True) if size <= _LARGEST_LISTED_BYTES]
 
     def _list_parked(self) -> None:
         """Keep the search attribute: subscribers and not deliveries, as the server takes 2 kB of it at most."""
