@@ -52,21 +52,30 @@ def has_request(order: PlacedOrder) -> bool:
     return in_a_saga or bool(_requests(order))
 
 
-def must_end_alike(saga: PlacedOrder, choreography: PlacedOrder) -> bool:
+def must_end_alike(saga: PlacedOrder, choreography: PlacedOrder, books: Books) -> bool:
     """Whether both styles have to leave the same behind of an order.
 
-    Not where somebody wanted to stop it on its way: each style is then at another place, whatever the clock says. Nor
-    where another system's event has cancelled it in the one style that has events. But what was cancelled before it was
-    placed can only end in one way.
+    Not where somebody has stopped it on its way, in any of them: each style is then at another place, whatever the clock
+    says. Nor where another system's event has cancelled it in the one style that has events. But what was cancelled
+    before it was placed can only end in one way, and so can what nobody could stop any more, as shipping refused.
 
     Args:
         saga: the order in one style.
         choreography: the same in the other.
+        books: the services' databases.
     """
     if _was_placed_late(saga) and _was_placed_late(choreography):
         return True
-    is_wanted_off = has_request(saga) or has_request(choreography) or is_cancelled_from_outside(choreography)
-    return not (is_wanted_off or _was_stopped(saga))
+    is_off = _was_called_off(saga, books) or _was_called_off(choreography, books)
+    return not (is_off or is_cancelled_from_outside(choreography) or _was_stopped(saga))
+
+
+def _was_called_off(order: PlacedOrder, books: Books) -> bool:
+    """Whether a customer's wish to cancel it was accepted, or may have been: all that is known to be refused is not."""
+    if not has_request(order):
+        return False
+    decisions = [bool(row["accepted"]) for row in books.of("cancellations", order.key)]
+    return any(decisions) or any(_answers(order)) or not decisions
 
 
 def cancelling_violations(order: PlacedOrder, state: str, books: Books) -> Iterator[str]:

@@ -67,6 +67,8 @@ class Logged:
 
     fact: Fact
     data: Json
+    dice: Json
+    """What is to go wrong with it; None where nothing is."""
     rehearsal: bool
     recipients: tuple[Recipient, ...]
     at_us: int
@@ -96,6 +98,14 @@ class Ended:
 Step = Logged | Handed | Ended
 
 
+class Wish(NamedTuple):
+    """A customer's wish to cancel an order."""
+
+    reason: str
+    at_us: int
+    """When the server took it in."""
+
+
 class LatePlacement(NamedTuple):
     """An order that was handed over after its cancellation."""
 
@@ -113,7 +123,7 @@ CLOSINGS: dict["Kind.ValueType", str] = {
     Kind.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "timed out",
 }
 
-_OWN_WORK = {"bus.route", "bus.take_over"}
+_OWN_WORK = {"bus.route", "bus.take_over", "bus.collect"}
 """The bus's own activities: no work of a service."""
 
 _WORKFLOW_TASKS = {
@@ -143,6 +153,12 @@ class Run:
     result: Json
     taken_over: Json
     """How the run before ended, where a bus has asked for it."""
+    collected: tuple[Fact, ...]
+    """Events that wait or are parked, and that a bus has fetched as they were too large to be handed to it."""
+    closed_us: int | None
+    """When it closed; None while it is open."""
+    wishes: tuple[Wish, ...]
+    """What customers asked for, or were believed to, by which it was opened or while it was open."""
     asked: bool
     """A customer has asked for the order to be cancelled, and was not turned away."""
     answers: tuple[bool, ...]
@@ -160,7 +176,7 @@ class Run:
     @property
     def inherited(self) -> tuple[Fact, ...]:
         """The entries of the log that a bus goes on with."""
-        return _entries(self.inherited_log)
+        return (*_entries(self.inherited_log), *self.collected)
 
     @property
     def inherited_log(self) -> Json:
@@ -172,8 +188,11 @@ class Run:
     @property
     def is_taking_over(self) -> bool:
         """Whether it is a bus that has yet to learn how the run before ended."""
-        follows = self.start.get("follows") if isinstance(self.start, dict) else None
-        return follows is not None and self.taken_over is None
+        start = self.start if isinstance(self.start, dict) else {}
+        if start.get("follows") is not None and self.taken_over is None:
+            return True
+        elsewhere = (self.taken_over or start).get("elsewhere") or {"waiting": ()}
+        return len(self.collected) < len(elsewhere["waiting"])
 
     @property
     def own_facts(self) -> tuple[Fact, ...]:
@@ -220,6 +239,9 @@ def read_run(events: Sequence[HistoryEvent]) -> Run:
         closed=CLOSINGS.get(closing.event_type),
         result=_json(closing.workflow_execution_completed_event_attributes.result),
         taken_over=reader.taken_over,
+        collected=tuple(reader.collected),
+        closed_us=events[-1].event_time.ToMicroseconds() if closing.event_type in CLOSINGS else None,
+        wishes=(*_wishes_at_the_start(events[0]), *talk.wishes, *_wishes_on_the_bus(reader.steps())),
         asked=talk.asked,
         answers=tuple(talk.answers),
         late_placements=tuple(talk.late_placements),
@@ -228,6 +250,25 @@ def read_run(events: Sequence[HistoryEvent]) -> Run:
         previous_run=started.continued_execution_run_id or None,
         next_run=closing.workflow_execution_continued_as_new_event_attributes.new_execution_run_id or None,
     )
+
+
+def _wishes_at_the_start(event: HistoryEvent) -> list[Wish]:
+    started = event.workflow_execution_started_event_attributes
+    if started.workflow_type.name != "OrderCancellation":
+        return []
+    return [_wish(_json(started.input), event)]
+
+
+def _wishes_on_the_bus(steps: Iterable[Step]) -> list[Wish]:
+    return [
+        Wish(str(step.data.get("reason")), step.at_us)
+        for step in steps
+        if isinstance(step, Logged) and step.fact.type == "order.cancel_requested" and isinstance(step.data, dict)
+    ]
+
+
+def _wish(request: Json, event: HistoryEvent) -> Wish:
+    return Wish(str(request.get("reason", "cancelled by the customer")), event.event_time.ToMicroseconds())
 
 
 class _Reader:
@@ -241,7 +282,9 @@ class _Reader:
         self.parked: frozenset[str] = frozenset()
         self.idle = False
         self.taken_over: Json = None
+        self.collected: list[Fact] = []
         self._taking_over: set[int] = set()
+        self._collecting: set[int] = set()
         self._steps: list[Step] = []
         self._signals: list[Step] = []
         self._results: list[Step] = []
@@ -266,6 +309,8 @@ class _Reader:
             work = event.activity_task_scheduled_event_attributes
             if work.activity_type.name == "bus.take_over":
                 self._taking_over.add(event.event_id)
+            elif work.activity_type.name == "bus.collect":
+                self._collecting.add(event.event_id)
             elif work.activity_type.name not in _OWN_WORK:
                 self._steps.append(Handed(event.event_id, work.activity_type.name, _identity(_json(work.input))))
         elif kind in {
@@ -275,6 +320,9 @@ class _Reader:
             self._note_parked(event)
         elif event.activity_task_completed_event_attributes.scheduled_event_id in self._taking_over:
             self.taken_over = _json(event.activity_task_completed_event_attributes.result)
+        elif event.activity_task_completed_event_attributes.scheduled_event_id in self._collecting:
+            collected = _json(event.activity_task_completed_event_attributes.result)["events"]
+            self.collected += [_fact(routed["event"]) for routed in collected]
         else:
             self._results += _ending(event)
 
@@ -292,6 +340,7 @@ class _Talk:
     def __init__(self) -> None:
         self.answers: list[bool] = []
         self.late_placements: list[LatePlacement] = []
+        self.wishes: list[Wish] = []
         self.stopped = False
         self._requests: set[int] = set()
 
@@ -307,6 +356,7 @@ class _Talk:
             update = event.workflow_execution_update_accepted_event_attributes.accepted_request
             if update.input.name == "cancel":
                 self._requests.add(event.event_id)
+                self.wishes.append(_wish(_json(update.input.args), event))
         elif kind == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED:
             answered = event.workflow_execution_update_completed_event_attributes
             if answered.accepted_event_id in self._requests and answered.outcome.HasField("success"):
@@ -358,6 +408,7 @@ def _logged(routed: Iterable[Json], by: HistoryEvent) -> list[Step]:
         Logged(
             fact=_fact(one["event"]),
             data=one["event"].get("data"),
+            dice=one["event"].get("dice"),
             rehearsal=bool(one["event"].get("rehearsal")),
             recipients=tuple(
                 Recipient(to["subscriber"], to["handler"], parks=to.get("failure_event") is None)

@@ -5,7 +5,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from email.parser import BytesHeaderParser
+from email.message import Message
+from email.parser import BytesParser
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,6 +29,11 @@ class Mail:
     style: Style | None
     """None where the mail does not tell."""
     order_id: str
+    subject: str
+    sender: str
+    shop: str
+    """The address that the shop's mails are to come from."""
+    text: str
 
 
 class Mailbox:
@@ -61,13 +67,13 @@ def read_mails(settings: Settings) -> Mailbox | None:
     if not is_ours:
         return None
     files = sorted(settings.mail_dir.glob("*.eml")) if settings.mail_dir.is_dir() else []
-    return Mailbox(mail for file in files if (mail := _read(file)) is not None)
+    return Mailbox(mail for file in files if (mail := _read(file, settings.mail_from)) is not None)
 
 
-def _read(file: Path) -> Mail | None:
+def _read(file: Path, shop: str) -> Mail | None:
     """The mail in a file; None where it is about no order."""
     with file.open("rb") as lines:
-        headers = BytesHeaderParser().parse(lines)
+        headers = BytesParser().parse(lines)
     message_id = "".join(str(headers.get("Message-ID", "")).split())
     subject = " ".join(str(headers.get("Subject", "")).split())
     known, named = _MESSAGE_ID.match(message_id), _SUBJECT.match(subject)
@@ -77,7 +83,21 @@ def _read(file: Path) -> Mail | None:
     style: Style | None = None
     if known is not None:
         style = "saga" if known["style"] == "saga" else "choreography"
-    return Mail(message_id, str(headers.get("To", "")).strip(), style, about["order"])
+    return Mail(
+        message_id=message_id,
+        to=str(headers.get("To", "")).strip(),
+        style=style,
+        order_id=about["order"],
+        subject=subject,
+        sender=str(headers.get("From", "")).strip(),
+        shop=shop,
+        text=_text(headers),
+    )
+
+
+def _text(mail: Message) -> str:
+    content = mail.get_payload(decode=True)
+    return content.decode(errors="replace") if isinstance(content, bytes) else ""
 
 
 def _is_loopback(url: str) -> bool:

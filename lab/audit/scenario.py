@@ -28,6 +28,14 @@ SERVICE_OF_EFFECT = SERVICE_OF | {UNDO_OF[effect]: service for effect, service i
 
 EFFECTS = SERVICE_OF_EFFECT.keys()
 
+STATES = frozenset({"done", "closed"})
+"""Of a key in a service's ledger."""
+
+CAMPAIGN = "christmas-2010"
+
+HANDED_OVER = "the parcel has been handed over to the carrier"
+"""Why shipping refuses a cancellation."""
+
 CRITICAL = frozenset({"shipping", "invoicing"})
 """If one of these gives up, the order is cancelled; the work of the others is parked."""
 
