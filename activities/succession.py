@@ -1,4 +1,4 @@
-"""The bus worker's own activities: they find the log of the run just before, and what earlier runs have left for this."""
+"""The bus worker's own activities: they find the log of the run just before, and what earlier runs have left."""
 
 import asyncio
 from itertools import takewhile

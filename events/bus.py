@@ -27,7 +27,7 @@ TAKE_OVER = "bus.take_over"
 """Activity that finds the log of the run just before; only a run that follows a closed one needs it."""
 
 COLLECT = "bus.collect"
-"""Activity that finds events in the history of an earlier run; only a run needs it that was handed too much to carry."""
+"""Activity that finds events in the history of an earlier run; only where there were too many to be handed on."""
 
 SUCCESSION = "BusSuccession"
 """Workflow type of the note that says which run followed a closed one (`events/succession.py`)."""
@@ -42,8 +42,8 @@ SUMMARY = "summary"
 
 
 LARGEST_HANDED_ON_BYTES = 1_500_000
-"""Of what one run hands to the next: a payload of more than 2 MiB the server refuses, and ends the run. What is larger is
-left where it is, in the history of the run, and the next one is told so (`Elsewhere`).
+"""Of what one run hands to the next: a payload of more than 2 MiB the server refuses, and ends the run. What is larger
+is left where it is, in the history of the run, and the next one is told so (`Elsewhere`).
 """
 
 

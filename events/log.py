@@ -165,7 +165,7 @@ class EventLog(BaseModel):
         log = self.shortened()
         room = LARGEST_BYTES + _LARGEST_UNSETTLED_BYTES - sum(size_bytes(e) for e in log.entries if e.is_settled)
         seen: set[DeliveryState] = set()
-        decisive = log._decisive()
+        decisive = log.decisive()
         shown = []
         for entry in log.entries:
             states = {delivery.state for delivery in entry.deliveries}
@@ -189,13 +189,13 @@ class EventLog(BaseModel):
         """Without so many of the oldest entries, as far as they are settled and nothing rests on them."""
         kept: list[LogEntry] = []
         left: list[LogEntry] = []
-        decisive = self._decisive()
+        decisive = self.decisive()
         for entry in self.entries:
             may_leave = entry.is_settled and entry.identity not in decisive
             (left if may_leave and len(left) < spare else kept).append(entry)
         return EventLog(entries=kept, earlier=self.earlier.and_then(left, run_id)) if left else self
 
-    def _decisive(self) -> set[tuple[str, str]]:
+    def decisive(self) -> set[tuple[str, str]]:
         """What an order's state and identity rest on: the first event of each type of the catalogue."""
         first: dict[str, tuple[str, str]] = {}
         for entry in self.entries:

@@ -45,7 +45,7 @@ def excerpt(given: BaseModel) -> str:
 
 
 def memo_of(parked: Iterable[ParkedDelivery]) -> dict[str, list[ParkedDelivery] | None]:
-    """What a workflow sets as its memo: 200 entries and 1 MB at most, the oldest first; those after 100 kB without payload."""
+    """What a workflow sets as its memo: 200 entries and 1 MB at most, oldest first; after 100 kB without payload."""
     listed: list[ParkedDelivery] = []
     room, room_in_all = _LARGEST_PAYLOADS_BYTES, _LARGEST_BYTES
     for parked_entry in islice(parked, _MOST):

@@ -16,10 +16,9 @@ from events.succession import how_it_ended
 from runtime.errors import InputError
 from runtime.search import attributes_of
 
-
 MOST_WAITING_BYTES = 24 * 1024 * 1024
-"""Of the history of an open run. Its events wait there, or were just published; the server ends a run at 50 MB, and what is
-under way when nothing more is taken needs room, too.
+"""Of the history of an open run. Its events wait there, or were just published; the server ends a run at 50 MB, and
+what is under way when nothing more is taken needs room, too.
 """
 
 MOST_WAITING_EVENTS = 9_000
@@ -114,8 +113,9 @@ class EventPublisher:
         is_full = size_bytes > MOST_WAITING_BYTES or run.history_length > MOST_WAITING_EVENTS
         if is_full and run.status is WorkflowExecutionStatus.RUNNING:
             raise InputError(
-                f"too much is waiting under {key!r}: {run.history_length:,} history events of {size_bytes:,} bytes; nothing "
-                "was published: redrive what is parked, or start what is away (the bus, a subscriber), then publish again"
+                f"too much is waiting under {key!r}: {run.history_length:,} history events of {size_bytes:,} bytes; "
+                "nothing was published: redrive what is parked, or start what is away (the bus, a subscriber), then "
+                "publish again"
             )
 
     async def _signal_with_start(

@@ -52,7 +52,7 @@ _COLLECTING = _OWN_WORK.model_copy(update={"attempt_s": 60})
 """It reads a whole history, which may have 50 MB."""
 
 _LARGEST_LISTED_BYTES = 1_800
-"""Of the subscribers with something parked, in the search attribute: the server terminates a run that sets one of 2 kB."""
+"""Of the subscribers with something parked, in the search attribute: the server ends a run that sets one of 2 kB."""
 
 _AROUND_A_NAME = len('"",')
 
@@ -60,8 +60,8 @@ _WANTED_AT_ONCE = 500
 """Events that are asked for in one go; as many are answered as fit."""
 
 _GROWN_BYTES, _GROWN_EVENTS = 4 * 1024 * 1024, 1_000
-"""By how much the history of a run grows that was not handed its events but has collected them, before a new run is due:
-what it collected alone can be more than the length at which the server suggests one.
+"""By how much the history of a run grows that had to collect its events, before a new run is due: what it collected can
+itself be more than the length at which the server suggests one.
 """
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from temporalio.client import Client
 
-from lab.audit.cancelling import has_request, must_end_alike, was_off_before
+from lab.audit.cancelling import has_request, must_end_alike, unclosed_violations, was_off_before
 from lab.audit.databases import Books, read_books
 from lab.audit.endings import ending_violations
 from lab.audit.figures import book_violations
@@ -149,6 +149,7 @@ def judge(evidence: Evidence, wanted: frozenset[str] | None, *, parity: bool) ->
         yield from _violations(key, 1, time_violations(order, books))
         yield from _violations(key, 1, namesake_violations(order, evidence.books, foreign.get(key, ())))
         yield from _violations(key, 2, ending_violations(order, books, evidence.books))
+        yield from _violations(key, 2, unclosed_violations(order, evidence.books))
         if key.style == "choreography":
             yield from _violations(key, 4, sequence_violations(order.runs))
     for key, runs in evidence.buses.items():

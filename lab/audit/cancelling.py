@@ -17,6 +17,7 @@ from lab.audit.scenario import (
     FAILURES,
     ORDER_CANCELLATION,
     ORDER_SAGA,
+    SERVICE_OF,
     UNDO_OF,
 )
 
@@ -55,9 +56,9 @@ def has_request(order: PlacedOrder) -> bool:
 def must_end_alike(saga: PlacedOrder, choreography: PlacedOrder, books: Books) -> bool:
     """Whether both styles have to leave the same behind of an order.
 
-    Not where somebody has stopped it on its way, in any of them: each style is then at another place, whatever the clock
-    says. Nor where another system's event has cancelled it in the one style that has events. But what was cancelled
-    before it was placed can only end in one way, and so can what nobody could stop any more, as shipping refused.
+    Not where somebody has stopped it on its way, in any of them: each style is then at another place, whatever the
+    clock says. Nor where another system's event has cancelled it in the one style that has events. But what was
+    cancelled before it was placed can only end in one way, and so can what shipping refused to stop.
 
     Args:
         saga: the order in one style.
@@ -98,6 +99,22 @@ def cancelling_violations(order: PlacedOrder, state: str, books: Books) -> Itera
         is_off_anyway = told and is_off and _can_not_be_kept(order)
         if told != decision and not is_off_anyway:
             yield f"the customer was told that cancelling is {_named(told)}, which shipping has {_named(decision)}"
+
+
+def unclosed_violations(order: PlacedOrder, books: Books) -> Iterator[str]:
+    """What a service has neither undone nor closed, though its compensation came to an end: it could still be done.
+
+    Args:
+        order: in one style; of one that was refused, what is another order's stays as it is.
+        books: the services' databases, with what is another order's.
+    """
+    if order.was_refused:
+        return
+    undone, compensated = set(books.effects(order.key)), order.compensated()
+    closed = {row["effect"] for row in books.of("effects", order.key) if row["state"] == "closed"}
+    for effect, service in SERVICE_OF.items():
+        if service in compensated and effect not in closed and UNDO_OF[effect] not in undone:
+            yield f"{effect} is neither undone nor closed, though {service} has compensated"
 
 
 def _answers(order: PlacedOrder) -> Iterator[bool]:

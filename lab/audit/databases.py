@@ -59,6 +59,10 @@ class Books:
         """Whether there is such a table; an earlier version may not have had it."""
         return table in self._tables
 
+    def tables_with_repeated_rows(self) -> list[str]:
+        """Tables that hold a row twice, which no database lets happen that still has its keys."""
+        return [name for name, rows in self._tables.items() if len({tuple(row.values()) for row in rows}) < len(rows)]
+
     def of(self, table: str, key: Key) -> list[Record]:
         """The rows of a table that belong to an order."""
         return self._index(table, "style", "order_id").get(key, [])

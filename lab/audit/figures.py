@@ -26,6 +26,7 @@ def book_violations(books: Books) -> Iterator[str]:
         if row["series"] not in papers and row["last"]
     )
     yield from _orphans(books)
+    yield from (f"{table} has the same row more than once" for table in books.tables_with_repeated_rows())
     yield from _dashboard(books)
 
 

@@ -283,8 +283,8 @@ class _Reader:
         self.idle = False
         self.taken_over: Json = None
         self.collected: list[Fact] = []
-        self._taking_over: set[int] = set()
-        self._collecting: set[int] = set()
+        self._own_work: dict[int, str] = {}
+        """The bus's own activities, by the events that scheduled them."""
         self._steps: list[Step] = []
         self._signals: list[Step] = []
         self._results: list[Step] = []
@@ -306,25 +306,33 @@ class _Reader:
             self._steps = [*self.steps()]
             self._signals, self._results = [], []
         elif kind == Kind.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-            work = event.activity_task_scheduled_event_attributes
-            if work.activity_type.name == "bus.take_over":
-                self._taking_over.add(event.event_id)
-            elif work.activity_type.name == "bus.collect":
-                self._collecting.add(event.event_id)
-            elif work.activity_type.name not in _OWN_WORK:
-                self._steps.append(Handed(event.event_id, work.activity_type.name, _identity(_json(work.input))))
+            self._hand(event)
         elif kind in {
             Kind.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
             Kind.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
         }:
             self._note_parked(event)
-        elif event.activity_task_completed_event_attributes.scheduled_event_id in self._taking_over:
-            self.taken_over = _json(event.activity_task_completed_event_attributes.result)
-        elif event.activity_task_completed_event_attributes.scheduled_event_id in self._collecting:
-            collected = _json(event.activity_task_completed_event_attributes.result)["events"]
-            self.collected += [_fact(routed["event"]) for routed in collected]
         else:
-            self._results += _ending(event)
+            self._results += self._end(event)
+
+    def _hand(self, event: HistoryEvent) -> None:
+        work = event.activity_task_scheduled_event_attributes
+        if work.activity_type.name in _OWN_WORK:
+            self._own_work[event.event_id] = work.activity_type.name
+        else:
+            self._steps.append(Handed(event.event_id, work.activity_type.name, _identity(_json(work.input))))
+
+    def _end(self, event: HistoryEvent) -> list[Step]:
+        """How a piece of work ended; nothing where it was the bus's own, or where the event is of another kind."""
+        completed = event.activity_task_completed_event_attributes
+        own_work = self._own_work.get(completed.scheduled_event_id)
+        if own_work == "bus.take_over":
+            self.taken_over = _json(completed.result)
+        elif own_work == "bus.collect":
+            self.collected += [_fact(routed["event"]) for routed in _json(completed.result)["events"]]
+        else:
+            return [step for step in _ending(event) if not (isinstance(step, Ended) and step.task in self._own_work)]
+        return []
 
     def _note_parked(self, event: HistoryEvent) -> None:
         started = event.workflow_execution_started_event_attributes

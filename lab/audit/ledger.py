@@ -1,4 +1,4 @@
-"""Guarantee 1, over the ledgers as such: each row names an effect that there is, under its own key, and in one state."""
+"""Guarantee 1, over the ledgers as such: each row names an effect that there is, under its own key, in one state."""
 
 from collections import defaultdict
 from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from email.message import Message
@@ -31,8 +31,6 @@ class Mail:
     order_id: str
     subject: str
     sender: str
-    shop: str
-    """The address that the shop's mails are to come from."""
     text: str
 
 
@@ -41,8 +39,14 @@ class Mailbox:
 
     def __init__(self, mails: Iterable[Mail]) -> None:
         self._mails: dict[str, list[Mail]] = defaultdict(list)
+        self._senders: Counter[str] = Counter()
         for mail in mails:
             self._mails[mail.message_id].append(mail)
+            self._senders[mail.sender] += 1
+
+    def has_a_sender_of_its_own(self, mail: Mail) -> bool:
+        """Whether no other mail comes from its sender; which the shop's is, the auditor need not have been told."""
+        return self._senders[mail.sender] == 1 < self._senders.total()
 
     def of(self, message_id: str) -> list[Mail]:
         """The mails of this id, of which there should be one."""
@@ -67,10 +71,10 @@ def read_mails(settings: Settings) -> Mailbox | None:
     if not is_ours:
         return None
     files = sorted(settings.mail_dir.glob("*.eml")) if settings.mail_dir.is_dir() else []
-    return Mailbox(mail for file in files if (mail := _read(file, settings.mail_from)) is not None)
+    return Mailbox(mail for file in files if (mail := _read(file)) is not None)
 
 
-def _read(file: Path, shop: str) -> Mail | None:
+def _read(file: Path) -> Mail | None:
     """The mail in a file; None where it is about no order."""
     with file.open("rb") as lines:
         headers = BytesParser().parse(lines)
@@ -90,7 +94,6 @@ def _read(file: Path, shop: str) -> Mail | None:
         order_id=about["order"],
         subject=subject,
         sender=str(headers.get("From", "")).strip(),
-        shop=shop,
         text=_text(headers),
     )
 

@@ -155,6 +155,8 @@ def _mails(key: Key, content: Content, books: Books, mailbox: Mailbox | None) ->
         )
         for mail in mails:
             yield from letter_violations(row["kind"], mail, key.order_id, content)
+            if mailbox.has_a_sender_of_its_own(mail):
+                yield f"the mail of {row['kind']} is from {mail.sender}, and no other mail is"
 
 
 def _analytics(key: Key, content: Content, books: Books, done: Counter[str]) -> Iterator[str]:

@@ -120,6 +120,20 @@ class PlacedOrder:
                 latest[service_of_activity(work.activity)] = outcome
         return {service for service, outcome in latest.items() if outcome == "given up"}
 
+    def compensated(self) -> set[str]:
+        """Services that have ever ended a compensation of it, whether there was anything to undo or not."""
+        return {
+            service_of_activity(work.activity)
+            for work, outcome in _outcomes(self.runs)
+            if outcome == "done" and is_compensation(work.activity)
+        }
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether a service has refused it, as its id is another order's: the saga is told so, and the log."""
+        refusal = f"{self.key.order_id}/{self.content.fingerprint[:8]}/order.cancelled"
+        return self.has_ended_as("refused") or any(fact.event_id == refusal for fact in self.log)
+
     def given_up_for_now(self) -> set[str]:
         """Services with work that waits for a redrive, by the history: what the search attribute has to name."""
         recipients = self._recipients()

@@ -73,7 +73,8 @@ def _handover_violations(order: PlacedOrder, shipment: Record, books: Books) -> 
     for at_us in created:
         late_us = at_us + order.handover_us - handovers[0]["at_us"]
         if not -_SKEW_US <= late_us <= _ATTEMPT_US:
-            yield f"the parcel is handed over {abs(late_us) / 1e6:,.1f} s off the {order.handover_us / 1e6:,.1f} s agreed"
+            off_s, agreed_s = abs(late_us) / 1e6, order.handover_us / 1e6
+            yield f"the parcel is handed over {off_s:,.1f} s off the {agreed_s:,.1f} s that the plan says"
 
 
 def _decision_violations(order: PlacedOrder, decision: Record, books: Books) -> Iterator[str]:

@@ -85,7 +85,7 @@ async def finished(labs: Labs, book: OrderBook) -> Finished:
     return Finished(past, evidence, tables)
 
 
-def other_values(name: str, column: str, value: object, rows: Sequence[Row]) -> Iterator[object]:
+def other_values(column: str, value: object, rows: Sequence[Row]) -> Iterator[object]:
     """What a cell could be changed to: to nonsense, to a little more or less, or to what other rows have."""
     if column == "at_us":
         yield from (int(str(value)) + HOUR_US, int(str(value)) - HOUR_US)
@@ -143,7 +143,7 @@ def test_whoever_changes_one_cell_is_found_out(finished: Finished) -> None:
     unnoticed = []
     for name, number, column in cells(finished):
         rows = finished.tables[name]
-        for value in other_values(name, column, rows[number][column], rows):
+        for value in other_values(column, rows[number][column], rows):
             changed = [*rows[:number], {**rows[number], column: value}, *rows[number + 1 :]]
             if not finished.found({**finished.tables, name: changed}):
                 unnoticed.append(f"{name}.{column}: {value!r} in {rows[number]}")

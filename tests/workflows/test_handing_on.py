@@ -1,4 +1,4 @@
-"""A run of the bus that has more waiting than a payload can have goes on in a new run, and loses and reorders nothing."""
+"""A bus run with more waiting than a payload can have goes on in a new run, and loses and reorders nothing."""
 
 import asyncio
 
