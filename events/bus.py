@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from events.log import EventLog
+from events.elsewhere import Elsewhere, set_aside
+from events.log import EventLog, size_bytes
 from events.subscriptions import RoutedEvent
 
 BUS = "EventBus"
@@ -25,6 +26,9 @@ ROUTE = "bus.route"
 TAKE_OVER = "bus.take_over"
 """Activity that finds the log of the run just before; only a run that follows a closed one needs it."""
 
+COLLECT = "bus.collect"
+"""Activity that finds events in the history of an earlier run; only where there were too many to be handed on."""
+
 SUCCESSION = "BusSuccession"
 """Workflow type of the note that says which run followed a closed one (`events/succession.py`)."""
 
@@ -35,6 +39,12 @@ WORKFLOW_TASK_TIMEOUT = timedelta(seconds=2)
 
 SUMMARY = "summary"
 """Key of the memo of a run that has continued as new: what the first run has as its static summary."""
+
+
+LARGEST_HANDED_ON_BYTES = 1_500_000
+"""Of what one run hands to the next: a payload of more than 2 MiB the server refuses, and ends the run. What is larger
+is left where it is, in the history of the run, and the next one is told so (`Elsewhere`).
+"""
 
 
 class BusStart(BaseModel):
@@ -66,6 +76,12 @@ class BusStart(BaseModel):
     """
     summary: str = ""
     """One line about the correlation key, for whoever looks at the run in the UI."""
+    elsewhere: Elsewhere | None = None
+    """In place of `pending` and `redriven`, where these are too large to be handed on."""
+    by_reference: bool = False
+    """Whether it may be handed on like that. Runs that began before that was possible go on without to their end, or
+    what their histories tell could not be replayed.
+    """
 
 
 class TakenOver(BaseModel):
@@ -74,8 +90,22 @@ class TakenOver(BaseModel):
     log: EventLog = Field(default_factory=EventLog)
     pending: list[RoutedEvent] = Field(default_factory=list)
     """Where it was broken off, what has still to be delivered, to whom."""
+    elsewhere: Elsewhere | None = None
+    """In place of `pending`, where that is too large to be handed on."""
     gone: bool = False
     """The server has it no more, so there is nothing else to tell."""
+
+    def handed_on(self, run_id: str) -> "TakenOver":
+        """The same, as it can be handed to the next run: never larger than a payload can be.
+
+        Args:
+            run_id: the run that ended so, whose history has the events.
+        """
+        handed_on = TakenOver(log=self.log.handed_on(run_id), pending=self.pending)
+        if size_bytes(handed_on) <= LARGEST_HANDED_ON_BYTES:
+            return handed_on
+        elsewhere, log = set_aside(handed_on.log, run_id)
+        return TakenOver(log=log, elsewhere=elsewhere)
 
 
 class FollowedRun(BaseModel):
@@ -86,6 +116,24 @@ class FollowedRun(BaseModel):
     correlation_key: str
     run_id: str
     """The closed run that was the latest one when the present run was asked for."""
+
+
+class Wanted(BaseModel):
+    """What `COLLECT` is asked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    correlation_key: str
+    run_id: str
+    """The run in whose history to look."""
+    fingerprints: list[str]
+    """Of the events."""
+
+
+class Collected(BaseModel):
+    """What `COLLECT` answers: the first of what was wanted, as many as fit into an answer."""
+
+    events: list[RoutedEvent]
 
 
 def bus_id(correlation_key: str) -> str:

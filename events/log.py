@@ -29,6 +29,9 @@ LARGEST_BYTES = 400_000
 a payload of more than 2 MiB, and what is waiting and parked goes along.
 """
 
+_LARGEST_UNSETTLED_BYTES = 1_000_000
+"""Of the entries with deliveries that are waiting or parked, where a run is asked for its log."""
+
 PAGE = 16
 """Entries that the next run is handed: what one more event about a closed run costs, for ever. Less would be no easier
 on the server, as the fingerprints weigh as much.
@@ -186,7 +189,7 @@ class EventLog(BaseModel):
         """Never larger than what a payload can be: without the oldest entries that nothing rests on."""
         spare = len(self.entries) - LONGEST
         if len(self.entries) > PAGE:
-            sizes = [size_bytes(entry) for entry in self.entries]
+            sizes = [size_bytes(entry) for entry in self.entries if entry.is_settled]
             excess_bytes = sum(sizes) - LARGEST_BYTES
             large = 0
             while excess_bytes > 0 and large < len(sizes):
@@ -194,6 +197,25 @@ class EventLog(BaseModel):
                 large += 1
             spare = max(spare, large)
         return self._without(spare, run_id=self.earlier.run_id)
+
+    def shown(self) -> "EventLog":
+        """As it is answered to whoever asks: also where more is waiting and parked than an answer can have.
+
+        Of that, the oldest are shown, and in any case one delivery in each state, on which the order's state rests.
+        """
+        log = self.shortened()
+        room = LARGEST_BYTES + _LARGEST_UNSETTLED_BYTES - sum(size_bytes(e) for e in log.entries if e.is_settled)
+        seen: set[DeliveryState] = set()
+        decisive = log.decisive()
+        shown = []
+        for entry in log.entries:
+            states = {delivery.state for delivery in entry.deliveries}
+            if not entry.is_settled:
+                room -= size_bytes(entry)
+            if room >= 0 or entry.is_settled or entry.known_by in decisive or not states <= seen:
+                shown.append(entry)
+                seen |= states
+        return log if len(shown) == len(log.entries) else EventLog(entries=shown, earlier=log.earlier)
 
     def handed_on(self, run_id: str) -> "EventLog":
         """What the next run starts with, once there are two pages: the latest one.
@@ -208,13 +230,13 @@ class EventLog(BaseModel):
         """Without so many of the oldest entries, as far as they are settled and nothing rests on them."""
         kept: list[LogEntry] = []
         left: list[LogEntry] = []
-        decisive = self._decisive()
+        decisive = self.decisive()
         for entry in self.entries:
             may_leave = entry.is_settled and entry.known_by not in decisive
             (left if may_leave and len(left) < spare else kept).append(entry)
         return EventLog(entries=kept, earlier=self.earlier.and_then(left, run_id)) if left else self
 
-    def _decisive(self) -> set[bytes]:
+    def decisive(self) -> set[bytes]:
         """What an order's state and identity rest on: the first event of each type of the catalogue that counts."""
         first: dict[str, bytes] = {}
         for entry in counting(self.entries):

@@ -14,6 +14,8 @@ MEMO = "parked"
 
 _LONGEST_PAYLOAD = 4_000
 _MOST = 200
+_LARGEST_BYTES = 1_000_000
+"""Of all that is listed; the server terminates a workflow that sets a memo of more than 2 MiB."""
 _LARGEST_PAYLOADS_BYTES = 100_000
 """Of all that is listed: each time that something is parked, the memo is written into the history anew, and the server
 terminates a workflow whose history has 50 MB.
@@ -43,10 +45,14 @@ def excerpt(given: BaseModel) -> str:
 
 
 def memo_of(parked: Iterable[ParkedDelivery]) -> dict[str, list[ParkedDelivery] | None]:
-    """What a workflow sets as its memo: 200 entries at most, the oldest first; those after 100 kB without payload."""
+    """What a workflow sets as its memo: 200 entries and 1 MB at most, oldest first; after 100 kB without payload."""
     listed: list[ParkedDelivery] = []
-    room = _LARGEST_PAYLOADS_BYTES
-    for entry in islice(parked, _MOST):
-        room -= len(to_json(entry.payload))
-        listed.append(entry if room >= 0 else entry.model_copy(update={"payload": ""}))
+    room, room_in_all = _LARGEST_PAYLOADS_BYTES, _LARGEST_BYTES
+    for parked_entry in islice(parked, _MOST):
+        room -= len(to_json(parked_entry.payload))
+        entry = parked_entry if room >= 0 else parked_entry.model_copy(update={"payload": ""})
+        room_in_all -= len(to_json(entry)) + len(b",")
+        if room_in_all < 0:
+            break
+        listed.append(entry)
     return {MEMO: listed or None}

@@ -13,8 +13,19 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from events.bus import PUBLISH, ROUTE, TAKE_OVER, WORKFLOW_TASK_TIMEOUT, BusStart, TakenOver, bus_id
+from events.bus import (
+    COLLECT,
+    PUBLISH,
+    ROUTE,
+    TAKE_OVER,
+    WORKFLOW_TASK_TIMEOUT,
+    BusStart,
+    Collected,
+    TakenOver,
+    bus_id,
+)
 from events.delivery import why_not_its_own
+from events.elsewhere import Elsewhere
 from events.envelope import OWN_SOURCES, Event
 from events.log import DeliveryState, LogEntry
 from events.speaking import OUTSIDE
@@ -53,8 +64,21 @@ class RecordedRun:
     """The log of the run before, if it has taken that over."""
     published: list[Published] = field(default_factory=list)
     """What was put on the bus, in sequence; the bus alone knows which of it is new."""
+    collected: list[RoutedEvent] = field(default_factory=list)
+    """What earlier runs had left in their histories for this one, as far as it has fetched that."""
     settled: dict[DeliveryKey, DeliveryState] = field(default_factory=dict)
     """The deliveries that were handled or superseded."""
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """Where the rest is of what waited when it began."""
+        return self.start.elsewhere if self.taken_over is None else self.taken_over.elsewhere
+
+    def holds(self) -> list[RoutedEvent]:
+        """All events that its history has the whole of."""
+        taken_over = self.taken_over.pending if self.taken_over else ()
+        published = (one.routed for one in self.published if one.entry.counts)
+        return [*self.start.pending, *self.start.redriven, *taken_over, *self.collected, *published]
 
     def entries(self) -> list[LogEntry]:
         """The events that were put on the bus. How their deliveries stand is not told."""
@@ -87,7 +111,8 @@ class RecordedRun:
             records = {record.handler: record for record in entries[routed.event.identity].deliveries}
             waiting = tuple(to for to in routed.recipients if not records[to.handler].is_settled)
             for recipient in waiting:
-                records[recipient.handler].state = DeliveryState.PENDING
+                record = records[recipient.handler]
+                record.state, record.reason, record.attempts = DeliveryState.PENDING, None, None
             if waiting:
                 pending.append(RoutedEvent(event=routed.event, recipients=waiting))
         return TakenOver(log=log, pending=pending)
@@ -114,6 +139,7 @@ async def recorded(client: Client, key: str, run_id: str | None = None) -> Recor
     reader = _Reader(client, run)
     for event in history.events:
         await reader.read(event)
+        await asyncio.sleep(0)  # there may be 50 MB of it; who reads it for a run tells meanwhile that it is alive
     return run
 
 
@@ -162,6 +188,10 @@ class _Reader:
         if self._work[work] == TAKE_OVER:
             self._run.taken_over = await self._decoded(result, TakenOver)
             self._meet(*(self._run.taken_over.pending if self._run.taken_over else ()))
+        elif self._work[work] == COLLECT:
+            collected = await self._decoded(result, Collected)
+            self._run.collected += collected.events if collected else ()
+            self._meet(*(collected.events if collected else ()))
         elif self._work[work] == ROUTE:
             await self._publish(result, told_by=None)
         else:

@@ -13,7 +13,7 @@ Temporal allows once. Where that was done before, the memo of that workflow says
 A run that was broken off has no result. Then the log, and what has still to be delivered, is what its history tells.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from temporalio.client import (
     Client,
@@ -27,8 +27,10 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from events.bus import SUCCESSION, TakenOver, bus_id, succession_id
+from events.elsewhere import Waits, by_fingerprint
 from events.log import EventLog
 from events.recorded import RecordedRun, recorded
+from events.subscriptions import RoutedEvent
 from runtime.errors import OrderlabError
 
 BROKEN_OFF = frozenset(
@@ -77,7 +79,7 @@ async def take_over(  # noqa: PLR0913 - where it is, and who asks
     ended = await how_it_ended(client, key, before)
     if ended is None:
         return TakenOver(gone=True)
-    return TakenOver(log=ended.log.handed_on(before), pending=ended.pending)
+    return ended.handed_on(before)
 
 
 async def before(client: Client, key: str, run: RecordedRun) -> TakenOver:
@@ -89,12 +91,10 @@ async def before(client: Client, key: str, run: RecordedRun) -> TakenOver:
         run: of the bus.
     """
     if run.taken_over is not None and not run.taken_over.gone:
-        return run.taken_over
+        return await _whole(client, key, run, run.taken_over)
     if run.start.follows is None or run.taken_over is not None:
-        return TakenOver(log=run.start.log)
-    last = await _last_before(
-        client, key, run.start.follows, by_run=run.run_id, successor_of=lambda run_id: _successor(client, run_id)
-    )
+        return await _whole(client, key, run, TakenOver(log=run.start.log, elsewhere=run.start.elsewhere))
+    last = await _followed_by(client, key, run, run.start.follows)
     return await how_it_ended(client, key, last) or TakenOver(log=run.start.log)
 
 
@@ -117,6 +117,64 @@ async def how_it_ended(client: Client, key: str, run_id: str) -> TakenOver | Non
             return None
         raise
     return TakenOver(log=log)
+
+
+async def left_in(client: Client, key: str, run_id: str, wanted: Iterable[str]) -> dict[str, RoutedEvent]:
+    """Events that a run, or those before it, have in their histories.
+
+    Args:
+        client: of the server where the bus runs.
+        key: the correlation key.
+        run_id: the run that was named as the one that has them.
+        wanted: the events' fingerprints.
+
+    Raises:
+        OrderlabError: one of them can't be found, as the server has deleted a run.
+    """
+    found: dict[str, RoutedEvent] = {}
+    missing, at = set(wanted), run_id
+    while missing:
+        run = await recorded(client, key, at)
+        if run is None:
+            raise OrderlabError(f"run {at} of {bus_id(key)} was deleted, in which {len(missing)} events are that wait")
+        held = by_fingerprint(run.holds())
+        found |= {one: held[one] for one in missing & held.keys()}
+        missing -= held.keys()
+        if missing:
+            at = await _left_to(client, key, run)
+    return found
+
+
+async def _left_to(client: Client, key: str, run: RecordedRun) -> str:
+    """The run before, which has what a run should have taken over and had not when it was broken off."""
+    if run.elsewhere is not None:
+        return run.elsewhere.run_id
+    if run.start.follows is not None and run.taken_over is None:
+        return await _followed_by(client, key, run, run.start.follows)
+    raise OrderlabError(f"run {run.run_id} of {bus_id(key)} has not all of the events that it was left with")
+
+
+async def _followed_by(client: Client, key: str, run: RecordedRun, follows: str) -> str:
+    """The last run before one that may not have found that out itself."""
+    return await _last_before(
+        client, key, follows, by_run=run.run_id, successor_of=lambda run_id: _successor(client, run_id)
+    )
+
+
+async def _whole(client: Client, key: str, run: RecordedRun, began: TakenOver) -> TakenOver:
+    """What a run went on from, with what earlier runs had left for it."""
+    elsewhere = began.elsewhere
+    if elsewhere is None:
+        return began
+    events = await left_in(client, key, run.run_id, [waiting.f for waiting in elsewhere.waiting])
+    log = elsewhere.put_back(began.log, events)
+    waiting = [
+        routed
+        for how in ((Waits.WAITING, Waits.PARKED), (Waits.REDRIVEN,))
+        for one in elsewhere.waiting
+        if (routed := elsewhere.recipients(one, events[one.f], *how)) is not None
+    ]
+    return TakenOver(log=log, pending=[*began.pending, *waiting])
 
 
 async def _last_before(

@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
 
 from events.bus import BUS, PUBLISH, SUMMARY, WORKFLOW_TASK_TIMEOUT, BusStart, TakenOver, bus_id
 from events.catalogue import CATALOGUE
@@ -14,7 +15,16 @@ from events.envelope import Event
 from events.readable import prove_readable
 from events.subscriptions import RoutedEvent, SubscriptionRegistry
 from events.succession import BROKEN_OFF, how_it_ended
+from runtime.errors import InputError
 from runtime.search import attributes_of
+
+MOST_WAITING_BYTES = 24 * 1024 * 1024
+"""Of the history of an open run. Its events wait there, or were just published; the server ends a run at 50 MB, and
+what is under way when nothing more is taken needs room, too.
+"""
+
+MOST_WAITING_EVENTS = 9_000
+"""Of the same history: the server takes 10,000 signals of one run."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +60,11 @@ class EventPublisher:
 
         Raises:
             UnreadableEventError: the bus could not read the event; nothing was published.
+            InputError: too much is waiting under its correlation key; nothing was published.
         """
         prove_readable(event)
+        if event.type != "order.placed":  # an order is not kept waiting for a look, and is placed but once
+            await self._check_room(event.correlation_key)
         routed = self._registry.route(event)
         recipients = tuple(recipient.subscriber for recipient in routed.recipients)
         summary = summary or f"events about {event.correlation_key}"
@@ -59,7 +72,7 @@ class EventPublisher:
         try:
             await self._signal_with_start(
                 routed,
-                BusStart(known_by_source=True, keeps_who_told=True, summary=summary),
+                BusStart(known_by_source=True, keeps_who_told=True, by_reference=True, summary=summary),
                 WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 about_an_order=event.type in CATALOGUE,
             )
@@ -75,10 +88,11 @@ class EventPublisher:
             await self._signal_with_start(
                 routed,
                 BusStart(
-                    log=log.handed_on(before.run_id),
+                    log=ended.handed_on(before.run_id).log,
                     follows=before.run_id,
                     known_by_source=True,
                     keeps_who_told=True,
+                    by_reference=True,
                     summary=await before.memo_value(SUMMARY, None) or await before.static_summary() or summary,
                 ),
                 WorkflowIDReusePolicy.ALLOW_DUPLICATE,
@@ -102,15 +116,38 @@ class EventPublisher:
         if ended is None or not ended.log.entries:
             return
         start = BusStart(
-            log=ended.log.handed_on(before.run_id),
+            log=ended.handed_on(before.run_id).log,
             follows=before.run_id,
             known_by_source=True,
+            keeps_who_told=True,
+            by_reference=True,
             repairs=True,
             summary=await before.memo_value(SUMMARY, None) or await before.static_summary() or f"events about {key}",
         )
         about_an_order = any(entry.type in CATALOGUE for entry in ended.log.entries)
         with contextlib.suppress(WorkflowAlreadyStartedError):  # then somebody else has seen to it
             await self._start(key, start, about_an_order=about_an_order)
+
+    async def _check_room(self, key: str) -> None:
+        """Make sure that the run which keeps the log can take more.
+
+        Raises:
+            InputError: it can't; the message says what to do.
+        """
+        try:
+            run = await self._client.get_workflow_handle(bus_id(key)).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return
+            raise
+        size_bytes = run.raw_info.history_size_bytes
+        is_full = size_bytes > MOST_WAITING_BYTES or run.history_length > MOST_WAITING_EVENTS
+        if is_full and run.status is WorkflowExecutionStatus.RUNNING:
+            raise InputError(
+                f"too much is waiting under {key!r}: {run.history_length:,} history events of {size_bytes:,} bytes; "
+                "nothing was published: redrive what is parked, or start what is away (the bus, a subscriber), then "
+                "publish again"
+            )
 
     async def _signal_with_start(
         self, routed: RoutedEvent, start: BusStart, reuse: WorkflowIDReusePolicy, *, about_an_order: bool

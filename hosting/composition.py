@@ -12,7 +12,7 @@ from activities.mailer import Mailer, check_smtp_url
 from activities.marketing import MarketingActivities
 from activities.reacting import Reporter, Routing
 from activities.shipping import ShippingActivities
-from activities.succession import take_over_log
+from activities.succession import collect, take_over_log
 from orders.loader import campaign_audience, load_orders
 from runtime.directories import check_can_be_filled
 from runtime.settings import SHIPPED_ORDERS, Settings
@@ -78,7 +78,7 @@ def activities_of(
     if name in {"saga", REFERENCES}:
         return []
     if name == "bus":
-        return [Routing(subscribers).route, take_over_log]
+        return [Routing(subscribers).route, take_over_log, collect]
 
     def ledger(metadata: MetaData) -> Ledger:
         opened = Ledger(settings.database_url(name), metadata)

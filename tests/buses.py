@@ -11,7 +11,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from activities.succession import take_over_log
+from activities.succession import collect, take_over_log
 from events.bus import LOG, bus_id
 from events.envelope import Event
 from events.log import DeliveryState, EventLog
@@ -88,7 +88,7 @@ async def bus_with(client: Client, key: str, *subscribers: str, window_s: float 
         )
         for subscriber in subscribers
     )
-    workers = [Worker(client, task_queue=key, workflows=WORKFLOWS_OF["bus"], activities=[take_over_log])]
+    workers = [Worker(client, task_queue=key, workflows=WORKFLOWS_OF["bus"], activities=[take_over_log, collect])]
     workers += [
         Worker(client, task_queue=f"{key}-{subscriber}", activities=[handler(subscriber)])
         for subscriber in subscribers

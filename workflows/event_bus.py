@@ -5,6 +5,7 @@ import contextlib
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 from temporalio import workflow
@@ -12,9 +13,23 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from events.bus import BUS, ROUTE, SUMMARY, TAKE_OVER, BusStart, FollowedRun, TakenOver, bus_id
+    from events.bus import (
+        BUS,
+        COLLECT,
+        LARGEST_HANDED_ON_BYTES,
+        ROUTE,
+        SUMMARY,
+        TAKE_OVER,
+        BusStart,
+        Collected,
+        FollowedRun,
+        TakenOver,
+        Wanted,
+        bus_id,
+    )
     from events.catalogue import CATALOGUE, OrderFailed
     from events.delivery import Delivery, NoReactionError, reaction_in
+    from events.elsewhere import Elsewhere, Waits, by_fingerprint, set_aside
     from events.envelope import Event, source_of
     from events.log import DeliveryState, EventLog, LogEntry, fingerprint, size_bytes
     from events.parked import memo_of
@@ -31,8 +46,21 @@ _OWN_WORK = AttemptPolicy(window_s=365 * 24 * 3600)
 _TAKING_OVER = _OWN_WORK.model_copy(update={"attempt_s": 3600, "heartbeat_s": 5})
 """There may be hundreds of runs on the way to the last one; that its worker was killed is told by the heartbeat."""
 
-_LARGEST_START_BYTES = 1_500_000
-"""A run that starts with more than 2 MiB is refused by the server; this leaves room for the settled part of the log."""
+_COLLECTING = _OWN_WORK.model_copy(update={"attempt_s": 60})
+"""It reads a whole history, which may have 50 MB."""
+
+_LARGEST_LISTED_BYTES = 1_800
+"""Of the subscribers with something parked, in the search attribute: the server ends a run that sets one of 2 kB."""
+
+_AROUND_A_NAME = len('"",')
+
+_WANTED_AT_ONCE = 500
+"""Events that are asked for in one go; as many are answered as fit."""
+
+_GROWN_BYTES, _GROWN_EVENTS = 4 * 1024 * 1024, 1_000
+"""By how much the history of a run grows that had to collect its events, before a new run is due: what it collected can
+itself be more than the length at which the server suggests one.
+"""
 
 
 @workflow.defn(name=BUS)
@@ -50,7 +78,10 @@ class EventBus:
         self._known = self._known_to(start.log)
         self._early: list[RoutedEvent] = []
         """Events that came before the log was taken over."""
-        self._has_log = start.follows is None
+        self._early_redrives: list[str] = []
+        self._has_log = start.follows is None and start.elsewhere is None
+        self._collected: tuple[int, int] | None = None
+        """Events and bytes of the history when the last event was collected; None where there were none to collect."""
         self._lanes: dict[str, deque[Delivery]] = {}
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._under_way: dict[str, workflow.ActivityHandle[Any]] = {}
@@ -70,6 +101,9 @@ class EventBus:
             workflow.set_current_details(start.summary)  # continuing as new takes no static summary along
         if start.follows is not None:
             await uninterrupted(self._take_over(start.follows))
+        elif start.elsewhere is not None:
+            await uninterrupted(self._collect(start.elsewhere))
+            self._begin()
         while not self._at_rest():
             # A broker has nothing to undo, so there is nothing that cancelling it could mean.
             with contextlib.suppress(asyncio.CancelledError):
@@ -100,6 +134,9 @@ class EventBus:
     @workflow.signal
     def redrive(self, delivery_id: str) -> None:
         """Hand a parked delivery to its subscriber once more."""
+        if not self._has_log:
+            self._early_redrives.append(delivery_id)
+            return
         delivery = self._parked_under(delivery_id)
         if delivery is not None:
             del self._parked[delivery.key]
@@ -111,7 +148,7 @@ class EventBus:
     @workflow.query
     def log(self) -> EventLog:
         """The log as it stands, shortened as it will be when it is returned."""
-        return self._log.shortened()
+        return self._log.shown()
 
     async def _take_over(self, follows: str) -> None:
         """Go on from where the run just before ended."""
@@ -122,10 +159,41 @@ class EventBus:
             self._known = self._known_to(self._log)
             for routed in taken.pending:
                 self._resume(routed.redriven() if self._start.repairs else routed)
+            if taken.elsewhere is not None:
+                await self._collect(taken.elsewhere)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Take what came before the log was there."""
         self._has_log = True
         for routed in self._early:
             self._append(routed, told_by=OUTSIDE)
+        for delivery_id in self._early_redrives:
+            self.redrive(delivery_id)
         self._early.clear()
+        self._early_redrives.clear()
+
+    async def _collect(self, elsewhere: Elsewhere) -> None:
+        """Fetch the events that an earlier run has left in its history for this one, and resume their deliveries."""
+        key = workflow.info().workflow_id.removeprefix(bus_id(""))
+        wanted = [waiting.f for waiting in elsewhere.waiting]
+        found: dict[str, RoutedEvent] = {}
+        while wanted:
+            asked = Wanted(correlation_key=key, run_id=elsewhere.run_id, fingerprints=wanted[:_WANTED_AT_ONCE])
+            collected = await workflow.execute_activity(COLLECT, asked, result_type=Collected, **_COLLECTING.options())
+            found |= by_fingerprint(collected.events)
+            wanted = wanted[len(collected.events) :]
+        self._log = elsewhere.put_back(self._log, found)
+        self._known = self._known_to(self._log)
+        for redriven in (False, True):
+            how = (Waits.REDRIVEN,) if redriven else (Waits.WAITING, Waits.PARKED)
+            for waiting in elsewhere.waiting:
+                routed = elsewhere.recipients(waiting, found[waiting.f], *how)
+                if routed is not None:
+                    self._resume(routed.redriven() if self._start.repairs else routed, redriven=redriven)
+        self._listed = self._parked_subscribers()
+        info = workflow.info()
+        self._collected = (info.get_current_history_length(), info.get_current_history_size())
 
     def _known_by(self, entry: LogEntry) -> bytes:
         if self._start.keeps_who_told:
@@ -148,7 +216,24 @@ class EventBus:
 
     def _is_draining(self) -> bool:
         """Whether a new run is due: no delivery starts any more, and the new run starts once none is under way."""
-        return workflow.info().is_continue_as_new_suggested() and self._unfinished_bytes() <= _LARGEST_START_BYTES
+        if not workflow.info().is_continue_as_new_suggested():
+            return False
+        if not self._hands_on_by_reference:
+            return self._unfinished_bytes() <= LARGEST_HANDED_ON_BYTES
+        return self._has_log and self._has_grown()
+
+    @property
+    def _hands_on_by_reference(self) -> bool:
+        """Whether the next run can be told where the events are, instead of being handed them."""
+        return self._start.by_reference or self._collected is not None
+
+    def _has_grown(self) -> bool:
+        """Whether the history has grown enough since the last event was collected, if any was."""
+        if self._collected is None:
+            return True
+        info, (length, size_bytes_) = workflow.info(), self._collected
+        longer, larger = info.get_current_history_length() - length, info.get_current_history_size() - size_bytes_
+        return longer >= _GROWN_EVENTS or larger >= _GROWN_BYTES
 
     def _call_off_what_is_under_way(self) -> None:
         """Wait for no absent subscriber; an attempt that has begun is awaited, as it may succeed."""
@@ -270,12 +355,19 @@ class EventBus:
     def _start_of_next_run(self) -> BusStart:
         """What the next run takes over."""
         undelivered = self._undelivered()
+        if self._hands_on_by_reference and self._unfinished_bytes() > LARGEST_HANDED_ON_BYTES:
+            redriven = {delivery.key for delivery in undelivered if delivery.redriven}
+            elsewhere, log = set_aside(self._log.shortened(), workflow.info().run_id, redriven)
+            return BusStart(
+                log=log, elsewhere=elsewhere, known_by_source=True, by_reference=True, summary=self._start.summary
+            )
         return BusStart(
             log=self._log.shortened(),
             pending=self._routed(delivery for delivery in undelivered if not delivery.redriven),
             redriven=self._routed(delivery for delivery in undelivered if delivery.redriven),
             known_by_source=True,
             keeps_who_told=True,
+            by_reference=self._hands_on_by_reference,
             summary=self._start.summary,
         )
 
@@ -309,7 +401,9 @@ class EventBus:
         return next((delivery for delivery in self._parked.values() if delivery.former_id == delivery_id), None)
 
     def _parked_subscribers(self) -> list[str]:
-        return sorted({delivery.recipient.subscriber for delivery in self._parked.values()})
+        parked = sorted({delivery.recipient.subscriber for delivery in self._parked.values()})
+        sizes = accumulate(len(subscriber.encode()) + _AROUND_A_NAME for subscriber in parked)
+        return [subscriber for subscriber, size in zip(parked, sizes, strict=True) if size <= _LARGEST_LISTED_BYTES]
 
     def _list_parked(self) -> None:
         """Keep the search attribute: subscribers and not deliveries, as the server takes 2 kB of it at most."""

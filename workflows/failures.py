@@ -20,7 +20,7 @@ def refusal_of(error: ActivityError) -> str | None:
     """Why the work was refused, where that is because the order id belongs to an order with other content."""
     cause = error.cause
     if isinstance(cause, ApplicationError) and cause.type == OrderIdTakenError.__name__:
-        return cause.message
+        return cause.message[:_LONGEST_REASON]
     return None
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from temporalio.client import Client
 
-from lab.audit.cancelling import has_request, must_end_alike, was_off_before
+from lab.audit.cancelling import has_request, must_end_alike, unclosed_violations, was_off_before
 from lab.audit.databases import Books, read_books
 from lab.audit.endings import ending_violations, mended
 from lab.audit.figures import book_violations
 from lab.audit.history import Run
+from lab.audit.ledger import ledger_violations
 from lab.audit.logs import broken_off, lost_events
 from lab.audit.mails import Mailbox, read_mails
 from lab.audit.namesakes import left_of_refused, namesake_violations, services_of_another, services_that_know_none
@@ -22,6 +23,7 @@ from lab.audit.scenario import STYLES, Key
 from lab.audit.sequence import sequence_violations
 from lab.audit.speaking import acts, misattributed
 from lab.audit.temporal import RunIds, TemporalReader
+from lab.audit.times import time_violations
 from runtime.settings import Settings
 
 _LOOKS = 2
@@ -32,7 +34,7 @@ No third, as there may be news for ever.
 
 
 @dataclass(frozen=True)
-class _Evidence:
+class Evidence:
     """All that there is to judge."""
 
     orders: dict[Key, PlacedOrder]
@@ -69,8 +71,8 @@ async def audit(
         RPCError: the server does not answer.
     """
     wanted = None if order_ids is None else frozenset(order_ids)
-    evidence = await _gather(TemporalReader(client, lab), settings, wanted)
-    found = await asyncio.to_thread(lambda: list(_judge(evidence, wanted, parity=parity)))
+    evidence = await gather(TemporalReader(client, lab), settings, wanted)
+    found = await asyncio.to_thread(lambda: list(judge(evidence, wanted, parity=parity)))
     return AuditReport(
         checked=len(evidence.orders),
         violations=sorted(found, key=lambda one: (one.order_id, one.style or "", one.guarantee, one.what)),
@@ -78,7 +80,7 @@ async def audit(
     )
 
 
-async def _gather(reader: TemporalReader, settings: Settings, wanted: frozenset[str] | None) -> _Evidence:
+async def gather(reader: TemporalReader, settings: Settings, wanted: frozenset[str] | None) -> Evidence:
     """Read histories first and databases after them: what a history tells as done has been committed by then."""
     read: dict[Key, tuple[Run, ...]] = {}
     listed = await reader.listed()
@@ -95,7 +97,7 @@ async def _gather(reader: TemporalReader, settings: Settings, wanted: frozenset[
         looks_left -= 1
         if not due or not looks_left:
             break
-    return _Evidence(
+    return Evidence(
         orders={key: order for key, order in placed.items() if not order.rehearsal},
         buses={key: runs for key, runs in read.items() if key.style == "choreography"},
         rehearsals={key for key, order in placed.items() if order.rehearsal},
@@ -116,7 +118,11 @@ def _traces(books: Books, mailbox: Mailbox | None, wanted: frozenset[str] | None
 
 def _begun_before(since_us: int, books: Books) -> set[Key]:
     """The orders whose first effect was before this time; the run that was given the order may be gone by now."""
-    return {Key(row["style"], row["order_id"]) for row in books.all("effects") if row["at_us"] < since_us}
+    return {
+        Key(row["style"], row["order_id"])
+        for row in books.all("effects")
+        if row["at_us"] < since_us and row["style"] in STYLES
+    }
 
 
 def _cancelled_meanwhile(placed: Mapping[Key, PlacedOrder], books: Books) -> set[Key]:
@@ -129,14 +135,23 @@ async def _with_a_run(reader: TemporalReader, keys: set[Key]) -> set[Key]:
     return {key for key, run_id in zip(keys, found, strict=True) if run_id is not None}
 
 
-def _judge(evidence: _Evidence, wanted: frozenset[str] | None, *, parity: bool) -> Iterator[Violation]:
+def judge(evidence: Evidence, wanted: frozenset[str] | None, *, parity: bool) -> Iterator[Violation]:
+    """Hold the guarantees against the evidence.
+
+    Args:
+        evidence: all that there is.
+        wanted: only these orders; None for all.
+        parity: whether the styles must agree.
+    """
     orders = evidence.orders
     foreign = {key: names for key, order in orders.items() if (names := services_of_another(order, evidence.books))}
     books = evidence.books.without(foreign)
     for key, order in orders.items():
         yield from _violations(key, 1, effect_violations(key, order.content, books, evidence.mailbox))
+        yield from _violations(key, 1, time_violations(order, books))
         yield from _violations(key, 1, namesake_violations(order, evidence.books, foreign.get(key, ())))
         yield from _violations(key, 2, ending_violations(order, books, evidence.books))
+        yield from _violations(key, 2, unclosed_violations(order, evidence.books))
         if key.style == "choreography":
             yield from _violations(key, 4, sequence_violations(order.runs))
     for key, runs in evidence.buses.items():
@@ -145,19 +160,27 @@ def _judge(evidence: _Evidence, wanted: frozenset[str] | None, *, parity: bool) 
         if key not in orders:  # an order's is told with its end
             yield from _violations(key, 5, broken_off(runs))
     if parity:
-        for order_id in {key.order_id for key in orders}:
-            saga, choreography = (orders.get(Key(style, order_id)) for style in STYLES)
-            if not saga or not choreography or foreign.keys() & {saga.key, choreography.key}:
-                continue
-            # One that only one style had cancelled before, as Temporal has forgotten, can end in that style in one way.
-            same_past = was_off_before(saga, books) == was_off_before(choreography, books)
-            if same_past and must_end_alike(saga, choreography):
-                yield from _about(order_id, None, 3, parity_violations(order_id, books))
+        yield from _differing({key: order for key, order in orders.items() if key not in foreign}, books)
     yield from _unexplained(evidence, wanted)
+    for order_id, what in ledger_violations(evidence.books):
+        if _is_wanted(order_id, wanted):
+            yield from _about(order_id, None, 1, [what])
     yield from _about(EVERYTHING, None, 1, book_violations(evidence.books))
 
 
-def _unexplained(evidence: _Evidence, wanted: frozenset[str] | None) -> Iterator[Violation]:
+def _differing(orders: Mapping[Key, PlacedOrder], books: Books) -> Iterator[Violation]:
+    """In what an order differs between the styles that has to end alike."""
+    for order_id in {key.order_id for key in orders}:
+        saga, choreography = (orders.get(Key(style, order_id)) for style in STYLES)
+        if not saga or not choreography:
+            continue
+        # One that only one style had cancelled before, as Temporal has forgotten, can end in that style in one way.
+        same_past = was_off_before(saga, books) == was_off_before(choreography, books)
+        if same_past and must_end_alike(saga, choreography, books):
+            yield from _about(order_id, None, 3, parity_violations(order_id, books))
+
+
+def _unexplained(evidence: Evidence, wanted: frozenset[str] | None) -> Iterator[Violation]:
     """What there is that no order explains, and orders that there are not."""
     explained = evidence.orders.keys() | evidence.aside
     remembered = {key for key in evidence.books.keys() - explained if _is_remembered(key, evidence)}
@@ -181,7 +204,7 @@ def _unexplained(evidence: _Evidence, wanted: frozenset[str] | None) -> Iterator
         yield from _about(order_id, None, 2, ["it was placed in neither style"])
 
 
-def _is_remembered(key: Key, evidence: _Evidence) -> bool:
+def _is_remembered(key: Key, evidence: Evidence) -> bool:
     """Whether the services know which order it was, so that it was one, which Temporal has forgotten since."""
     return key not in evidence.rehearsals and not services_that_know_none(key, evidence.books)
 

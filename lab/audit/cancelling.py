@@ -16,6 +16,7 @@ from lab.audit.scenario import (
     FAILURES,
     ORDER_CANCELLATION,
     ORDER_SAGA,
+    SERVICE_OF,
     UNDO_OF,
 )
 from lab.audit.speaking import counts, facts_about, is_from_outside
@@ -54,21 +55,30 @@ def has_request(order: PlacedOrder) -> bool:
     return in_a_saga or bool(_requests(order))
 
 
-def must_end_alike(saga: PlacedOrder, choreography: PlacedOrder) -> bool:
+def must_end_alike(saga: PlacedOrder, choreography: PlacedOrder, books: Books) -> bool:
     """Whether both styles have to leave the same behind of an order.
 
-    Not where somebody wanted to stop it on its way: each style is then at another place, whatever the clock says. Nor
-    where another system's event has cancelled it in the one style that has events. But what was cancelled before it was
-    placed can only end in one way.
+    Not where somebody has stopped it on its way, in any of them: each style is then at another place, whatever the
+    clock says. Nor where another system's event has cancelled it in the one style that has events. But what was
+    cancelled before it was placed can only end in one way, and so can what shipping refused to stop.
 
     Args:
         saga: the order in one style.
         choreography: the same in the other.
+        books: the services' databases.
     """
     if _was_placed_late(saga) and _was_placed_late(choreography):
         return True
-    is_wanted_off = has_request(saga) or has_request(choreography) or is_cancelled_from_outside(choreography)
-    return not (is_wanted_off or _was_stopped(saga))
+    is_off = _was_called_off(saga, books) or _was_called_off(choreography, books)
+    return not (is_off or is_cancelled_from_outside(choreography) or _was_stopped(saga))
+
+
+def _was_called_off(order: PlacedOrder, books: Books) -> bool:
+    """Whether a customer's wish to cancel it was accepted, or may have been: all that is known to be refused is not."""
+    if not has_request(order):
+        return False
+    decisions = [bool(row["accepted"]) for row in books.of("cancellations", order.key)]
+    return any(decisions) or any(_answers(order)) or not decisions
 
 
 def cancelling_violations(order: PlacedOrder, state: str, books: Books) -> Iterator[str]:
@@ -91,6 +101,22 @@ def cancelling_violations(order: PlacedOrder, state: str, books: Books) -> Itera
         is_off_anyway = told and is_off and _can_not_be_kept(order)
         if told != decision and not is_off_anyway:
             yield f"the customer was told that cancelling is {_named(told)}, which shipping has {_named(decision)}"
+
+
+def unclosed_violations(order: PlacedOrder, books: Books) -> Iterator[str]:
+    """What a service has neither undone nor closed, though its compensation came to an end: it could still be done.
+
+    Args:
+        order: in one style; of one that was refused, what is another order's stays as it is.
+        books: the services' databases, with what is another order's.
+    """
+    if order.was_refused:
+        return
+    undone, compensated = set(books.effects(order.key)), order.compensated()
+    closed = {row["effect"] for row in books.of("effects", order.key) if row["state"] == "closed"}
+    for effect, service in SERVICE_OF.items():
+        if service in compensated and effect not in closed and UNDO_OF[effect] not in undone:
+            yield f"{effect} is neither undone nor closed, though {service} has compensated"
 
 
 def _answers(order: PlacedOrder) -> Iterator[bool]:

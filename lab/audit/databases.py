@@ -8,7 +8,7 @@ from typing import TypeAlias
 from sqlalchemy import URL, MetaData, RowMapping, Table, create_engine, inspect, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from lab.audit.scenario import Key
+from lab.audit.scenario import STYLES, Key
 from runtime.errors import InputError
 from runtime.settings import Settings
 from stores import analytics, invoicing, marketing, shipping
@@ -17,7 +17,10 @@ Record: TypeAlias = RowMapping
 """One row: column to value."""
 
 _DATABASES: dict[str, tuple[MetaData, tuple[str, ...]]] = {
-    "shipping": (shipping.METADATA, ("effects", "order_contents", "shipments", "shipment_lines", "cancellations")),
+    "shipping": (
+        shipping.METADATA,
+        ("effects", "order_contents", "shipments", "shipment_lines", "handovers", "cancellations"),
+    ),
     "invoicing": (
         invoicing.METADATA,
         ("effects", "order_contents", "number_series", "invoices", "invoice_lines", "credit_notes"),
@@ -52,6 +55,14 @@ class Books:
         """All rows of a table."""
         return self._tables.get(table, ())
 
+    def has(self, table: str) -> bool:
+        """Whether there is such a table; an earlier version may not have had it."""
+        return table in self._tables
+
+    def tables_with_repeated_rows(self) -> list[str]:
+        """Tables that hold a row twice, which no database lets happen that still has its keys."""
+        return [name for name, rows in self._tables.items() if len({tuple(row.values()) for row in rows}) < len(rows)]
+
     def of(self, table: str, key: Key) -> list[Record]:
         """The rows of a table that belong to an order."""
         return self._index(table, "style", "order_id").get(key, [])
@@ -74,7 +85,7 @@ class Books:
             Key(row["style"], row["order_id"])
             for table in _PER_ORDER
             for row in self.all(table)
-            if row.get("state") != "closed"
+            if row.get("state") != "closed" and row["style"] in STYLES
         }
 
     def services(self, key: Key) -> set[str]:

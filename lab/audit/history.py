@@ -80,6 +80,8 @@ class Logged:
 
     fact: Fact
     data: Json
+    dice: Json
+    """What is to go wrong with it; None where nothing is."""
     rehearsal: bool
     recipients: tuple[Recipient, ...]
     at_us: int
@@ -109,6 +111,14 @@ class Ended:
 Step = Logged | Handed | Ended
 
 
+class Wish(NamedTuple):
+    """A customer's wish to cancel an order."""
+
+    reason: str
+    at_us: int
+    """When the server took it in."""
+
+
 class LatePlacement(NamedTuple):
     """An order that was handed over after its cancellation."""
 
@@ -126,7 +136,7 @@ CLOSINGS: dict["Kind.ValueType", str] = {
     Kind.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: "timed out",
 }
 
-_OWN_WORK = {"bus.route", "bus.take_over"}
+_OWN_WORK = {"bus.route", "bus.take_over", "bus.collect"}
 """The bus's own activities: no work of a service."""
 
 _WORKFLOW_TASKS = {
@@ -156,6 +166,12 @@ class Run:
     result: Json
     taken_over: Json
     """How the run before ended, where a bus has asked for it."""
+    collected: tuple[Fact, ...]
+    """Events that wait or are parked, and that a bus has fetched as they were too large to be handed to it."""
+    closed_us: int | None
+    """When it closed; None while it is open."""
+    wishes: tuple[Wish, ...]
+    """What customers asked for, or were believed to, by which it was opened or while it was open."""
     asked: bool
     """A customer has asked for the order to be cancelled, and was not turned away."""
     answers: tuple[bool, ...]
@@ -173,7 +189,7 @@ class Run:
     @property
     def inherited(self) -> tuple[Fact, ...]:
         """The entries of the log that a bus goes on with."""
-        return _entries(self.inherited_log)
+        return (*_entries(self.inherited_log), *self.collected)
 
     @property
     def inherited_log(self) -> Json:
@@ -185,8 +201,11 @@ class Run:
     @property
     def is_taking_over(self) -> bool:
         """Whether it is a bus that has yet to learn how the run before ended."""
-        follows = self.start.get("follows") if isinstance(self.start, dict) else None
-        return follows is not None and self.taken_over is None
+        start = self.start if isinstance(self.start, dict) else {}
+        if start.get("follows") is not None and self.taken_over is None:
+            return True
+        elsewhere = (self.taken_over or start).get("elsewhere") or {"waiting": ()}
+        return len(self.collected) < len(elsewhere["waiting"])
 
     @property
     def own_facts(self) -> tuple[Fact, ...]:
@@ -235,6 +254,9 @@ def read_run(events: Sequence[HistoryEvent]) -> Run:
         closed=CLOSINGS.get(closing.event_type),
         result=_json(closing.workflow_execution_completed_event_attributes.result),
         taken_over=reader.taken_over,
+        collected=tuple(reader.collected),
+        closed_us=events[-1].event_time.ToMicroseconds() if closing.event_type in CLOSINGS else None,
+        wishes=(*_wishes_at_the_start(events[0]), *talk.wishes, *_wishes_on_the_bus(reader.steps())),
         asked=talk.asked,
         answers=tuple(talk.answers),
         late_placements=tuple(talk.late_placements),
@@ -243,6 +265,25 @@ def read_run(events: Sequence[HistoryEvent]) -> Run:
         previous_run=started.continued_execution_run_id or None,
         next_run=closing.workflow_execution_continued_as_new_event_attributes.new_execution_run_id or None,
     )
+
+
+def _wishes_at_the_start(event: HistoryEvent) -> list[Wish]:
+    started = event.workflow_execution_started_event_attributes
+    if started.workflow_type.name != "OrderCancellation":
+        return []
+    return [_wish(_json(started.input), event)]
+
+
+def _wishes_on_the_bus(steps: Iterable[Step]) -> list[Wish]:
+    return [
+        Wish(str(step.data.get("reason")), step.at_us)
+        for step in steps
+        if isinstance(step, Logged) and step.fact.type == "order.cancel_requested" and isinstance(step.data, dict)
+    ]
+
+
+def _wish(request: Json, event: HistoryEvent) -> Wish:
+    return Wish(str(request.get("reason", "cancelled by the customer")), event.event_time.ToMicroseconds())
 
 
 class _Reader:
@@ -259,7 +300,9 @@ class _Reader:
         """The services that were given work, by the events that scheduled it."""
         self.idle = False
         self.taken_over: Json = None
-        self._taking_over: set[int] = set()
+        self.collected: list[Fact] = []
+        self._own_work: dict[int, str] = {}
+        """The bus's own activities, by the events that scheduled them."""
         self._steps: list[Step] = []
         self._signals: list[Step] = []
         self._results: list[Step] = []
@@ -281,22 +324,36 @@ class _Reader:
             self._steps = [*self.steps()]
             self._signals, self._results = [], []
         elif kind == Kind.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-            work = event.activity_task_scheduled_event_attributes
-            if work.activity_type.name == "bus.take_over":
-                self._taking_over.add(event.event_id)
-            elif work.activity_type.name not in _OWN_WORK:
-                self._services[event.event_id] = service_of_activity(work.activity_type.name)
-                self._steps.append(Handed(event.event_id, work.activity_type.name, _identity(_json(work.input))))
+            self._hand(event)
         elif kind in {
             Kind.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
             Kind.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
         }:
             self._note_parked(event)
-        elif event.activity_task_completed_event_attributes.scheduled_event_id in self._taking_over:
-            self.taken_over = _json(event.activity_task_completed_event_attributes.result)
         else:
-            is_answered = kind == Kind.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
-            self._results += self._answered(event) if is_answered else _failing(event)
+            self._results += self._end(event)
+
+    def _hand(self, event: HistoryEvent) -> None:
+        work = event.activity_task_scheduled_event_attributes
+        if work.activity_type.name in _OWN_WORK:
+            self._own_work[event.event_id] = work.activity_type.name
+        else:
+            self._services[event.event_id] = service_of_activity(work.activity_type.name)
+            self._steps.append(Handed(event.event_id, work.activity_type.name, _identity(_json(work.input))))
+
+    def _end(self, event: HistoryEvent) -> list[Step]:
+        """How a piece of work ended; nothing where it was the bus's own, or where the event is of another kind."""
+        completed = event.activity_task_completed_event_attributes
+        own_work = self._own_work.get(completed.scheduled_event_id)
+        if own_work == "bus.take_over":
+            self.taken_over = _json(completed.result)
+        elif own_work == "bus.collect":
+            self.collected += [_fact(routed["event"]) for routed in _json(completed.result)["events"]]
+        else:
+            is_answered = event.event_type == Kind.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
+            ended = self._answered(event) if is_answered else _failing(event)
+            return [step for step in ended if not (isinstance(step, Ended) and step.task in self._own_work)]
+        return []
 
     def _answered(self, event: HistoryEvent) -> list[Step]:
         """That work was done, then what its answer puts into the log."""
@@ -318,6 +375,7 @@ class _Reader:
             Logged(
                 fact=_told(one, told_by if self._keeps_who_told else None),
                 data=one["event"].get("data"),
+                dice=one["event"].get("dice"),
                 rehearsal=bool(one["event"].get("rehearsal")),
                 recipients=tuple(
                     Recipient(to["subscriber"], to["handler"], parks=to.get("failure_event") is None)
@@ -342,6 +400,7 @@ class _Talk:
     def __init__(self) -> None:
         self.answers: list[bool] = []
         self.late_placements: list[LatePlacement] = []
+        self.wishes: list[Wish] = []
         self.stopped = False
         self._requests: set[int] = set()
         self._is_wished = False
@@ -359,6 +418,7 @@ class _Talk:
             update = event.workflow_execution_update_accepted_event_attributes.accepted_request
             if update.input.name == "cancel":
                 self._requests.add(event.event_id)
+                self.wishes.append(_wish(_json(update.input.args), event))
         elif kind == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED:
             answered = event.workflow_execution_update_completed_event_attributes
             if answered.accepted_event_id in self._requests and answered.outcome.HasField("success"):

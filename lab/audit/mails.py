@@ -2,10 +2,11 @@
 
 import ipaddress
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from email.parser import BytesHeaderParser
+from email.message import Message
+from email.parser import BytesParser
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,6 +29,9 @@ class Mail:
     style: Style | None
     """None where the mail does not tell."""
     order_id: str
+    subject: str
+    sender: str
+    text: str
 
 
 class Mailbox:
@@ -35,8 +39,14 @@ class Mailbox:
 
     def __init__(self, mails: Iterable[Mail]) -> None:
         self._mails: dict[str, list[Mail]] = defaultdict(list)
+        self._senders: Counter[str] = Counter()
         for mail in mails:
             self._mails[mail.message_id].append(mail)
+            self._senders[mail.sender] += 1
+
+    def has_a_sender_of_its_own(self, mail: Mail) -> bool:
+        """Whether no other mail comes from its sender; which the shop's is, the auditor need not have been told."""
+        return self._senders[mail.sender] == 1 < self._senders.total()
 
     def of(self, message_id: str) -> list[Mail]:
         """The mails of this id, of which there should be one."""
@@ -67,7 +77,7 @@ def read_mails(settings: Settings) -> Mailbox | None:
 def _read(file: Path) -> Mail | None:
     """The mail in a file; None where it is about no order."""
     with file.open("rb") as lines:
-        headers = BytesHeaderParser().parse(lines)
+        headers = BytesParser().parse(lines)
     message_id = "".join(str(headers.get("Message-ID", "")).split())
     subject = " ".join(str(headers.get("Subject", "")).split())
     known, named = _MESSAGE_ID.match(message_id), _SUBJECT.match(subject)
@@ -77,7 +87,20 @@ def _read(file: Path) -> Mail | None:
     style: Style | None = None
     if known is not None:
         style = "saga" if known["style"] == "saga" else "choreography"
-    return Mail(message_id, str(headers.get("To", "")).strip(), style, about["order"])
+    return Mail(
+        message_id=message_id,
+        to=str(headers.get("To", "")).strip(),
+        style=style,
+        order_id=about["order"],
+        subject=subject,
+        sender=str(headers.get("From", "")).strip(),
+        text=_text(headers),
+    )
+
+
+def _text(mail: Message) -> str:
+    content = mail.get_payload(decode=True)
+    return content.decode(errors="replace") if isinstance(content, bytes) else ""
 
 
 def _is_loopback(url: str) -> bool:

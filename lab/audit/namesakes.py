@@ -61,12 +61,12 @@ def namesake_violations(order: PlacedOrder, books: Books, services: Collection[s
         books: all that is stored.
         services: those to whom the id is another order's.
     """
-    # A customer, or another system, means the other one then, which is undone.
-    if has_request(order) or is_cancelled_from_outside(order):
-        return
-    if services and not _was_refused(order):
+    # A customer, or another system, means the other one then, which is undone; but nothing more is done for it.
+    is_wanted_off = has_request(order) or is_cancelled_from_outside(order)
+    if services and not is_wanted_off and not _was_refused(order):
         yield f"{', '.join(sorted(services))} keep this id for an order with other content, but nobody refused this one"
     for row in books.of("effects", order.key):
-        if row["service"] in services and row["at_us"] > order.placed_us:
+        is_allowed = is_wanted_off and not (row["state"] == "done" and row["effect"] in UNDO_OF)
+        if row["service"] in services and row["at_us"] > order.placed_us and not is_allowed:
             happened = "was closed" if row["state"] == "closed" else "happened"
             yield f"{row['effect']} of another order under this id {happened} after this one was placed"

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from lab.audit.history import Ended, Fact, Handed, Identity, Json, LatePlacement, Logged, Outcome, Recipient, Run
+from lab.audit.history import Ended, Fact, Handed, Identity, Json, LatePlacement, Logged, Outcome, Recipient, Run, Wish
 from lab.audit.scenario import CRITICAL, ORDER_SAGA, Key, is_compensation, service_of_activity
 
 BROKEN_OFF = {"terminated", "failed", "timed out"}
 """How a run can close without a result."""
+
+_HANDOVER_US = 60_000_000
+"""From the begin of the fulfilment until the parcel is handed over."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Line:
     """One article of an order."""
 
     stock_code: str
+    description: str
     quantity: int
     unit_price_pence: int
 
@@ -66,6 +70,8 @@ class PlacedOrder:
     """Part of a warm-up, which leaves nothing behind."""
     placed_us: int
     """When the server was given it: microseconds since 1970."""
+    handover_us: int
+    """After how long the parcel is handed over, by its fault plan or, without one, by the shop's rule: microseconds."""
     runs: tuple[Run, ...]
     """Oldest first."""
 
@@ -73,6 +79,11 @@ class PlacedOrder:
     def last(self) -> Run:
         """The run that tells how the order stands."""
         return self.runs[-1]
+
+    @property
+    def wishes(self) -> tuple[Wish, ...]:
+        """What customers asked for who wanted it cancelled, and were not turned away."""
+        return tuple(wish for run in self.runs for wish in run.wishes)
 
     @property
     def log(self) -> tuple[Fact, ...]:
@@ -108,6 +119,20 @@ class PlacedOrder:
             if is_compensation(work.activity):
                 latest[service_of_activity(work.activity)] = outcome
         return {service for service, outcome in latest.items() if outcome == "given up"}
+
+    def compensated(self) -> set[str]:
+        """Services that have ever ended a compensation of it, whether there was anything to undo or not."""
+        return {
+            service_of_activity(work.activity)
+            for work, outcome in _outcomes(self.runs)
+            if outcome == "done" and is_compensation(work.activity)
+        }
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether a service has refused it, as its id is another order's: the saga is told so, and the log."""
+        refusal = f"{self.key.order_id}/{self.content.fingerprint[:8]}/order.cancelled"
+        return self.has_ended_as("refused") or any(fact.event_id == refusal for fact in self.log)
 
     def given_up_for_now(self) -> set[str]:
         """Services with work that waits for a redrive, by the history: what the search attribute has to name."""
@@ -149,25 +174,30 @@ def placed_order(key: Key, runs: tuple[Run, ...]) -> PlacedOrder | None:
         None where nobody has placed one: a bus carries any event, and a customer may cancel what they never order.
     """
     for run in runs:
-        for order, rehearsal, at_us in _placements(run):
-            return PlacedOrder(key, _content(order), rehearsal, at_us, runs)
+        for order, dice, rehearsal, at_us in _placements(run):
+            return PlacedOrder(key, _content(order), rehearsal, at_us, _handover_us(dice), runs)
     return None
 
 
-def _placements(run: Run) -> Iterator[tuple[Json, bool, int]]:
-    """The orders that a run was given, which all say the same, whether they are part of a warm-up, and when."""
+def _handover_us(dice: Json) -> int:
+    customers = dice["plan"].get("customers") if dice else None
+    return int(customers.get("handover_ms", 150) * 1e3) if customers else _HANDOVER_US
+
+
+def _placements(run: Run) -> Iterator[tuple[Json, Json, bool, int]]:
+    """The orders that a run was given, which all say the same, their dice, whether they are a warm-up's, and when."""
     first = (LatePlacement(run.start, run.started_us),) if run.workflow_type == ORDER_SAGA else ()
     for placement, at_us in (*first, *run.late_placements):
-        yield placement["order"], bool(placement.get("rehearsal")), at_us
+        yield placement["order"], placement.get("dice"), bool(placement.get("rehearsal")), at_us
     for step in run.steps:
         # what is no order, and came past the edge, is no placement: services refuse it
         if isinstance(step, Logged) and step.fact.type == "order.placed" and "lines" in (step.data or ()):
-            yield step.data, step.rehearsal, step.at_us
+            yield step.data, json.loads(step.dice) if step.dice else None, step.rehearsal, step.at_us
 
 
 def _content(order: Json) -> Content:
     lines = tuple(
-        Line(line["stock_code"], line["quantity"], int(Decimal(str(line["unit_price"])) * 100))
+        Line(line["stock_code"], line["description"], line["quantity"], int(Decimal(str(line["unit_price"])) * 100))
         for line in order["lines"]
     )
     return Content(
@@ -181,10 +211,7 @@ def _content(order: Json) -> Content:
 
 def _fingerprint(order: Json, lines: tuple[Line, ...]) -> str:
     """The first 32 digits of SHA-256 over the compact JSON of what the order says, prices in pence."""
-    texts = [line["description"] for line in order["lines"]]
-    articles = [
-        [line.stock_code, text, line.quantity, line.unit_price_pence] for line, text in zip(lines, texts, strict=True)
-    ]
+    articles = [[line.stock_code, line.description, line.quantity, line.unit_price_pence] for line in lines]
     placed_at = datetime.fromisoformat(order["placed_at"]).isoformat()
     said = [order["order_id"], order.get("customer_id"), order["country"], placed_at, articles]
     return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()[:32]

@@ -37,6 +37,14 @@ SERVICE_OF_FACT = SERVICE_OF_EFFECT | {
 
 SERVICES = frozenset(SERVICE_OF.values())
 
+STATES = frozenset({"done", "closed"})
+"""Of a key in a service's ledger."""
+
+CAMPAIGN = "christmas-2010"
+
+HANDED_OVER = "the parcel has been handed over to the carrier"
+"""Why shipping refuses a cancellation."""
+
 CRITICAL = frozenset({"shipping", "invoicing"})
 """If one of these gives up, the order is cancelled; the work of the others is parked."""
 

@@ -185,6 +185,8 @@ class BusRepairer:
         found: dict[tuple[str, str], Event] = {}
         for run_id in await runs_of(self._client, bus_id(order_id)):
             run = await recorded(self._client, order_id, run_id)
-            for routed in run.published if run else ():
-                found.setdefault(routed.event.identity, routed.event)
+            for published in run.published if run else ():
+                if published.entry.counts:
+                    event = published.routed.event
+                    found.setdefault(event.identity, event)
         return _BusPast([*found.values()])

@@ -87,11 +87,14 @@ def change(settings: Settings, database: str, *statements: str, **values: str | 
 
 
 def insert_effect(settings: Settings, service: str, order: Order, style: Style, effect: str) -> None:
+    key = f"{style}/{order.order_id}/{service}/{effect}"
+    with closing(opened(settings, service)) as db:
+        is_taken = db.execute("SELECT 1 FROM effects WHERE idempotency_key = ?", [key]).fetchone()
     change(
         settings,
         service,
         "INSERT INTO effects VALUES (:key, :order_id, :style, :service, :effect, 'done', :at_us, '{}')",
-        key=f"planted/{style}/{order.order_id}/{effect}",
+        key=f"planted/{key}" if is_taken else key,
         order_id=order.order_id,
         style=style,
         service=service,
@@ -101,14 +104,16 @@ def insert_effect(settings: Settings, service: str, order: Order, style: Style, 
 
 
 def decide(settings: Settings, order: Order, style: Style, *, accepted: bool) -> None:
-    """Make shipping have decided about a cancellation."""
+    """Make shipping have decided about a cancellation, just after it had made up the parcel."""
     change(
         settings,
         "shipping",
-        "INSERT INTO cancellations VALUES (:style, :order_id, :accepted, 'planted', 0)",
+        "INSERT INTO cancellations SELECT style, order_id, :accepted, :reason, at_us + 1 FROM effects "
+        "WHERE MINE AND effect = 'shipment.created'",
         style=style,
         order_id=order.order_id,
         accepted=accepted,
+        reason="cancelled by the customer" if accepted else "the parcel has been handed over to the carrier",
     )
 
 
@@ -365,7 +370,7 @@ async def test_customers_who_cancel_what_is_being_undone_anyway_violate_nothing(
     telling = [holding(one) for one in TELLING]
     async with labs(fakes=[*(failing(one) for one in INVOICING), *telling]) as lab:
         for style, held in zip(STYLES, telling, strict=True):
-            await lab.placer.place(order, style)
+            await Placer(lab.client, lab.name, TOO_LATE).place(order, style)
             await until(held.begun.is_set)
             asked = await Canceller(lab.client, lab.name).cancel(order.order_id, style)
             assert asked.accepted
@@ -660,7 +665,11 @@ async def test_what_was_undone_lately_of_an_order_that_the_server_has_forgotten_
     settings, long_ago = completed.copy(tmp_path), completed.order.model_copy(update={"order_id": "long-ago"})
     for effect in ("shipment.created", "shipment.cancelled"):
         insert_effect(settings, "shipping", long_ago, "saga", effect)
-    change(settings, "shipping", "UPDATE effects SET at_us = 0 WHERE idempotency_key LIKE '%long-ago/shipment.created'")
+    change(
+        settings,
+        "shipping",
+        "UPDATE effects SET at_us = 0 WHERE idempotency_key LIKE '%long-ago/shipping/shipment.created'",
+    )
 
     assert (await audit_of(completed, settings)).violations == []
 
@@ -676,7 +685,7 @@ async def test_effects_of_an_order_that_was_cancelled_and_never_placed_are_found
     report = await audit_of(changed_minds, settings)
 
     what = "invoice.issued in the databases, but no such order was placed"
-    assert report.violations == [
+    assert [one for one in report.violations if one.what == what] == [
         Violation(order_id=order_id, style=style, guarantee=1, what=what) for style in sorted(STYLES)
     ]
 
@@ -700,7 +709,7 @@ async def test_numbers_with_a_gap_and_figures_that_do_not_add_up_are_found(
     report = await audit_of(completed, settings, order_ids=[])
 
     assert {(one.order_id, one.style, one.guarantee) for one in report.violations} == {("*", None, 1)}
-    assert what in report.violations[0].what
+    assert any(what in one.what for one in report.violations)
 
 
 async def test_a_number_that_was_given_twice_is_found(completed: Past, tmp_path: Path) -> None:
@@ -723,6 +732,8 @@ async def test_an_effect_that_is_missing_is_found(completed: Past, tmp_path: Pat
         settings,
         "shipping",
         "DELETE FROM effects WHERE MINE",
+        "DELETE FROM shipment_lines WHERE shipment_id = (SELECT id FROM shipments WHERE MINE)",
+        "DELETE FROM handovers WHERE shipment_id = (SELECT id FROM shipments WHERE MINE)",
         "DELETE FROM shipments WHERE MINE",
         style=style,
         order_id=order_id,
@@ -1055,7 +1066,7 @@ async def test_a_saga_that_temporal_would_have_cancelled_too_late_must_end_as_th
     saga, choreography = [await read(completed, style) for style in STYLES]
     stopped = replace(saga, runs=(replace(saga.last, stopped=True),))
 
-    assert must_end_alike(stopped, choreography)
+    assert must_end_alike(stopped, choreography, read_books(completed.lab.settings))
 
 
 # Guarantee 4
