@@ -6,13 +6,16 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from runtime.deadline import attempt_under_way, longest_wait_s
-from runtime.errors import InputError
+from runtime.errors import InputError, StoreUnavailableError
 from stores.refusals import named
 
 Insert = postgresql.Insert | sqlite.Insert
+
+_FILE = "file"
+"""Key of what is kept with a connection: the SQLite file, and what it was when it was opened."""
 
 _WAIT_S = 30.0
 """How long to wait for a database where no attempt limits it, as when a worker is just being put together."""
@@ -63,16 +66,47 @@ def open_database(url: URL | str, metadata: MetaData) -> Engine:
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's connection has no common type
+def _prepare_sqlite(connection: Any, record: ConnectionPoolEntry) -> None:  # noqa: ANN401 - the driver's connection has no common type
     connection.isolation_level = None  # transactions are begun by `_begin_immediately`, not by the driver
     for pragma in (_busy_timeout(), "journal_mode=wal", "synchronous=normal", "foreign_keys=on"):
         connection.execute(f"PRAGMA {pragma}")
+    (_, _, file), *_others = connection.execute("PRAGMA database_list")
+    record.info[_FILE] = (file, _identity(file)) if file else None
 
 
 def _begin_immediately(db: Connection) -> None:
     """Take the write lock at once: a transaction that upgrades from reading to writing can fail without waiting."""
     db.connection.cursor().execute(f"PRAGMA {_busy_timeout()}")  # past SQLAlchemy: each of its statements takes 20 µs
     db.exec_driver_sql("BEGIN IMMEDIATE")
+    _check_still_there(db)
+
+
+def _check_still_there(db: Connection) -> None:
+    """Make sure that the file is the one that was opened: in one that was deleted, writing goes on, and is lost.
+
+    Raises:
+        StoreUnavailableError: it was deleted, or another has taken its place, which the next attempt opens.
+    """
+    opened = db.connection.info[_FILE]
+    if opened is None:  # in memory
+        return
+    file, identity = opened
+    found = _identity(file)
+    if found == identity:
+        return
+    if found is None:
+        raise StoreUnavailableError(f"{file} was deleted: put it back, or restart the worker to begin a new one")
+    db.invalidate()
+    raise StoreUnavailableError(f"{file} was replaced by another file, which is opened at the next attempt")
+
+
+def _identity(file: str) -> tuple[int, int] | None:
+    """Tells a file from all others, also from a later one of the same name; None where there is none."""
+    try:
+        status = Path(file).stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _busy_timeout() -> str:
