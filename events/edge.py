@@ -13,7 +13,7 @@ from events.readable import UnreadableEventError, prove_readable
 from events.speaking import is_ours
 from faults.dice import Dice
 from orders.cancelling import BY_THE_CUSTOMER
-from orders.loader import first_complaint, first_unseen
+from orders.loader import first_complaint, why_unfit
 from orders.model import Order
 from runtime.documents import json_of, text_of
 from runtime.errors import InputError
@@ -89,9 +89,9 @@ def check_against_catalogue(event: Event, *, where: str) -> Event:
         raise InputError(
             f"{where}: the subject of {event.type} must be the order id {order_id!r}, not {event.subject!r}"
         )
-    unseen = first_unseen(fact) if isinstance(fact, Order) else None
-    if unseen is not None:
-        raise InputError(f"{where}: data of {event.type}: {unseen}")
+    unfit = why_unfit(fact) if isinstance(fact, Order) else None
+    if unfit is not None:
+        raise InputError(f"{where}: data of {event.type}: {unfit}")
     content = fact.fingerprint if isinstance(fact, Order) else None
     return event.model_copy(update={"data": _data(fact), "ordercontent": content})
 

@@ -7,6 +7,9 @@ from orders.model import OrderId, Placement, Style
 
 BY_THE_CUSTOMER = "cancelled by the customer"
 
+LONGEST_REASON = 500
+"""Shipping keeps it with its decision."""
+
 
 class CancelRequest(BaseModel):
     """A customer wants an order cancelled, which may have ended, or not even have been placed."""
@@ -22,6 +25,14 @@ class CancelRequest(BaseModel):
     """What goes wrong while the order is undone."""
     broken: bool = False
     """The order's saga was terminated or has failed, so that the order stands in no legal state."""
+
+    def as_kept(self) -> "CancelRequest":
+        """The same, with as much of the reason as every database can keep.
+
+        It is no rule of the model, as what a workflow can't read when it starts would hold it up for ever; nor is it
+        refused, as the workflow that would refuse it has been started together with the request.
+        """
+        return self.model_copy(update={"reason": self.reason.replace("\0", "\ufffd")[:LONGEST_REASON]})
 
 
 class CancelDecision(BaseModel):

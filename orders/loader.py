@@ -29,6 +29,9 @@ _COLUMNS = {
 
 _LONGEST_SHOWN = 60
 
+_LARGEST_TOTAL_PENCE = 10**15
+"""The figures of a day or a country are sums of 64 bits: they have room for nine thousand such orders."""
+
 
 @dataclass(frozen=True)
 class OrderBook:
@@ -146,7 +149,7 @@ def _order(invoice: str, rows: list[Row]) -> Order:
         except ValidationError as error:
             raise _untenable(row, error) from error
     try:
-        return Order(
+        order = Order(
             order_id=invoice,
             customer_id=head.customer_id or None,
             country=head.country,
@@ -155,6 +158,10 @@ def _order(invoice: str, rows: list[Row]) -> Order:
         )
     except ValidationError as error:
         raise _untenable(head, error) from error
+    unfit = why_unfit(order)
+    if unfit is not None:
+        raise InputError(f"{head.where}: {unfit}")
+    return order
 
 
 def _untenable(row: Row, error: ValidationError) -> InputError:
@@ -176,17 +183,19 @@ def read_order(path: Path) -> Order:
         order = Order.model_validate_json(text)
     except ValidationError as error:
         raise InputError(f"{path} is no order: {first_complaint(error)}") from error
-    unseen = first_unseen(order)
-    if unseen is not None:
-        raise InputError(f"{path} is no order: {unseen}")
+    unfit = why_unfit(order)
+    if unfit is not None:
+        raise InputError(f"{path} is no order: {unfit}")
     return order
 
 
-def first_unseen(order: Order) -> str | None:
-    """The first text of an order that can't be seen as what it is: where and why; None if all can be.
+def why_unfit(order: Order) -> str | None:
+    """Why an order can't be taken: a text that can't be seen as what it is, or a sum that no sales figure has room for.
 
     This is asked of orders as they come in. One that came in before it was asked has to be read for good.
     """
+    if order.total_pence > _LARGEST_TOTAL_PENCE:
+        return f"lines: they cost {order.total_pence // 100:,} pounds, and an order can cost 10,000,000,000,000"
     texts = {"country": order.country}
     texts |= {f"lines.{number}.description": line.description for number, line in enumerate(order.lines)}
     for called, text in texts.items():

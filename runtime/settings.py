@@ -37,8 +37,11 @@ class Settings(BaseSettings):
     """`smtp://[user:password@]host:port` or `smtps://…` of a real mail server; without it the embedded one is used."""
     mail_from: str = "shop@orderlab.example"
     """Sender of the mails to customers."""
-    customer_mail_domain: str = "customers.example"
-    """The data set has no mail addresses: customer 17850 is written to at 17850@ this domain."""
+    customer_mail_domain: Annotated[str, Field(pattern=r"^[^\s@\x00-\x1f]+$", max_length=135)] = "customers.example"
+    """The data set has no mail addresses: customer 17850 is written to at 17850@ this domain.
+
+    An address has 200 characters at most, of which 64 may be the customer's number.
+    """
     lab: str | None = None
     """Suffix of the task queues; unset, it is empty on our own server and derived from `data` on a shared one."""
     shipping_db_url: str | None = None

@@ -40,8 +40,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.failures import attempts_of, is_superseded, reason_of, was_cancelled
     from workflows.uninterrupted import uninterrupted
 
-_OWN_WORK = AttemptPolicy(window_s=365 * 24 * 3600)
-"""What the bus asks its own workers needs nothing that could be away for long; giving it up would strand an order."""
+_OWN_WORK = AttemptPolicy(window_s=365 * 24 * 3600, non_retryable=())
+"""What the bus asks its own workers needs nothing that could be away for long; giving it up would strand an order. So
+nothing ends it early, either: it is a defect of ours, and goes on when that is mended."""
 
 _TAKING_OVER = _OWN_WORK.model_copy(update={"attempt_s": 3600, "heartbeat_s": 5})
 """There may be hundreds of runs on the way to the last one; that its worker was killed is told by the heartbeat."""
@@ -295,9 +296,7 @@ class EventBus:
         if superseded:
             record.state = DeliveryState.SUPERSEDED
         elif recipient.failure_event is None:
-            record.state = DeliveryState.PARKED
-            self._parked[delivery.key] = delivery
-            self._list_parked()
+            self._park(delivery)
         else:
             failure = delivery.event.follow_up(
                 f"{delivery.event.name}/{recipient.failure_event}",
@@ -310,9 +309,20 @@ class EventBus:
                 ),
             )
             # No local activity: queried meanwhile, its result comes in another sequence at replay (docs/decisions, 29).
-            routed = await workflow.execute_activity(ROUTE, failure, result_type=RoutedEvent, **_OWN_WORK.options())
+            try:
+                routed = await workflow.execute_activity(ROUTE, failure, result_type=RoutedEvent, **_OWN_WORK.options())
+            except ActivityError as error:  # its redrive comes here again
+                why = f"nobody could tell who hears of {recipient.failure_event}: {reason_of(error)}"
+                record.reason = f"{reason[:200]}; {why[:298]}"
+                self._park(delivery)
+                return
             record.state = DeliveryState.FAILED  # together with the event that tells of it
             self._append(routed, told_by=recipient.subscriber)
+
+    def _park(self, delivery: Delivery) -> None:
+        delivery.record.state = DeliveryState.PARKED
+        self._parked[delivery.key] = delivery
+        self._list_parked()
 
     def _append(self, routed: RoutedEvent, *, told_by: str) -> None:
         """Put an event into the log, and its deliveries into the lanes; one that does not count has none."""

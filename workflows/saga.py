@@ -132,6 +132,7 @@ class Saga:
         From the moment that it is accepted no further step starts, and those under way are awaited; then the workflow
         has to compensate. Who asks while the order is being undone is answered at once, and so is who asks again.
         """
+        request = request.as_kept()
         if not self._is_off():
             async with self._one_question_at_a_time:
                 if not self._is_off() and self._refused is None:
