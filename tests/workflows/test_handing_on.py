@@ -1,8 +1,10 @@
 """A bus run with more waiting than a payload can have goes on in a new run, and loses and reorders nothing."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
+from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -13,7 +15,7 @@ from events.envelope import Event
 from events.log import DeliveryState
 from events.patterns import Pattern
 from events.reading import whole_log_of
-from events.subscriptions import Recipient, Subscription, SubscriptionRegistry
+from events.subscriptions import Reaction, Recipient, Subscription, SubscriptionRegistry
 from events.transport import EventPublisher
 from hosting.composition import WORKFLOWS_OF
 from lab.replay import replay
@@ -200,3 +202,63 @@ async def test_an_ordinary_run_that_continues_as_new_collects_nothing(impatient_
     assert started.workflow_type.name == BUS
     assert started.continued_execution_run_id
     assert COLLECT not in {e.activity_task_scheduled_event_attributes.activity_type.name for e in history.events}
+
+
+async def test_what_handlers_tell_up_to_the_limit_of_an_answer_waits_for_whoever_is_away_and_is_lost_by_nobody(
+    client: Client,
+) -> None:
+    key, told = "heavy-told", 17  # of 118 kB each: just below the 2 MiB of an answer
+    recipients = {
+        name: Recipient(
+            subscriber=name, handler=f"{name}.note", task_queue=f"{key}-{name}", attempts=AttemptPolicy(window_s=600)
+        )
+        for name in ("telling", "away")
+    }
+    registry = SubscriptionRegistry(
+        [
+            Subscription(pattern=Pattern.parse({"type": ["ticket.changed"]}), recipient=recipients["telling"]),
+            Subscription(pattern=Pattern.parse({"type": ["page.turned"]}), recipient=recipients["away"]),
+        ]
+    )
+    noted: list[str] = []
+
+    @activity.defn(name="telling.note")
+    async def tell(event: Event) -> Reaction:
+        pages = (
+            event.model_copy(
+                update={"id": f"{event.id}-{page}", "type": "page.turned", "data": {"text": "\U0001f600" * 29_500}}
+            )
+            for page in range(told)
+        )
+        return Reaction(events=tuple(registry.route(page) for page in pages))
+
+    @activity.defn(name="away.note")
+    async def note(event: Event) -> None:
+        noted.append(event.id)
+
+    publisher = EventPublisher(client, registry, lab="", task_queue=key)
+    run = client.get_workflow_handle(bus_id(key))
+    async with (
+        Worker(client, task_queue=key, workflows=WORKFLOWS_OF["bus"], activities=[take_over_log, collect]),
+        Worker(client, task_queue=f"{key}-telling", activities=[tell]),
+    ):
+        # given 6 MB that one subscriber has told, for another one that is away
+        for number in range(3):
+            await publisher.publish(
+                Event(
+                    id=f"e{number}",
+                    source="test",
+                    type="ticket.changed",
+                    subject=key,
+                    time=datetime.now(UTC),
+                    data=None,
+                )
+            )
+        async with asyncio.timeout(60):
+            while len(await runs_of(client, bus_id(key))) < 2:  # noqa: ASYNC110 - a server sends none
+                await asyncio.sleep(0.05)
+        # when that is back
+        async with Worker(client, task_queue=f"{key}-away", activities=[note]):
+            await asyncio.wait_for(run.result(), 120)
+
+    assert list(dict.fromkeys(noted)) == [f"e{number}-{page}" for number in range(3) for page in range(told)]
