@@ -18,6 +18,9 @@ from events.reading import whole_log_of
 from events.subscriptions import Reaction, Recipient, Subscription, SubscriptionRegistry
 from events.transport import EventPublisher
 from hosting.composition import WORKFLOWS_OF
+from lab.audit.history import read_run
+from lab.audit.logs import lost_events
+from lab.audit.sequence import sequence_violations
 from lab.replay import replay
 from lab.runs import runs_of
 from runtime.attempts import AttemptPolicy
@@ -37,13 +40,15 @@ async def runs(bus: Bus) -> int:
     return len(await runs_of(bus.client, bus_id(bus.key)))
 
 
-async def replays(bus: Bus) -> list[str]:
-    """What is wrong with the histories of all its runs."""
+async def wrongs(bus: Bus) -> list[str]:
+    """What is wrong with the histories of all its runs: they don't replay, or the auditor finds something."""
     histories = [
         await bus.client.get_workflow_handle(bus_id(bus.key), run_id=run).fetch_history()
         for run in await runs_of(bus.client, bus_id(bus.key))
     ]
-    return [str(one.failure) for one in await replay(histories) if one.failure]
+    audited = [read_run(list(history.events)) for history in histories]
+    unlike = [str(one.failure) for one in await replay(histories) if one.failure]
+    return [*unlike, *lost_events(audited), *sequence_violations(audited)]
 
 
 async def test_more_than_a_payload_that_is_parked_goes_along_in_new_runs_and_is_redriven_each_once(
@@ -69,7 +74,7 @@ async def test_more_than_a_payload_that_is_parked_goes_along_in_new_runs_and_is_
         assert [entry.id for entry in whole.entries] == ids
         assert bus.notes.of("first") == ids
         assert sorted(bus.notes.of("odd")) == sorted(ids)
-        assert await replays(bus) == []
+        assert await wrongs(bus) == []
 
 
 async def test_what_waits_for_a_subscriber_that_is_away_is_handed_to_it_in_sequence_when_it_is_back(
@@ -79,6 +84,7 @@ async def test_what_waits_for_a_subscriber_that_is_away_is_handed_to_it_in_seque
         for number in range(40):
             await bus.publisher.publish(large(bus, number))
         await until(lambda: len(bus.notes.of("first")) == 40)
+        open_now = await wrongs(bus)
         bus.notes.hold.set()
         await asyncio.wait_for(bus.run.result(), 60)
 
@@ -86,6 +92,8 @@ async def test_what_waits_for_a_subscriber_that_is_away_is_handed_to_it_in_seque
         assert list(dict.fromkeys(bus.notes.of("slow"))) == ids
         assert bus.notes.of("first") == ids
         assert await runs(bus) > 1
+        assert open_now == []
+        assert await wrongs(bus) == []
 
 
 async def test_a_batch_of_many_large_events_that_one_workflow_task_meets_at_once_is_delivered_in_sequence(
@@ -119,7 +127,7 @@ async def test_a_batch_of_many_large_events_that_one_workflow_task_meets_at_once
 
         assert bus.notes.of("first") == [bus.event(number).id for number in range(100)]
         assert await runs(bus) > 1
-        assert await replays(bus) == []
+        assert await wrongs(bus) == []
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -143,6 +151,7 @@ async def test_after_a_run_was_terminated_that_had_more_waiting_than_a_payload_n
         assert list(dict.fromkeys(bus.notes.of("slow"))) == ids
         assert bus.notes.of("first") == ids
         assert all([(await bus.publisher.publish(large(bus, number))).known for number in (0, 39, 40)])
+        assert await wrongs(bus) == []
 
 
 async def test_what_is_asked_for_while_a_run_collects_its_events_is_done_when_it_has_them(
