@@ -94,7 +94,7 @@ def _invoicing(key: Key, content: Content, books: Books, done: Counter[str]) -> 
     yield from _as_often("credit_notes", notes, "credit_note.issued", happened=bool(done["credit_note.issued"]))
     for series, papers in (("INV", invoices), ("CRN", notes)):
         for paper in papers:
-            if not re.fullmatch(rf"{series}-{_LETTERS[key.style]}-\d{{6,}}", paper["number"]):
+            if not re.fullmatch(rf"{series}-{_LETTERS[key.style]}-[0-9]{{6,}}", paper["number"]):
                 yield f"{paper['number']!r} is no number of the series {series}-{_LETTERS[key.style]}"
     for paper in (*invoices, *notes):
         if paper["total_pence"] != content.total_pence:
@@ -130,7 +130,7 @@ def _marketing(key: Key, content: Content, books: Books, done: Counter[str]) -> 
     yield from (
         f"marketing has noted a mail of {row['kind']} under {row['message_id']}"
         for row in noted
-        if not re.fullmatch(re.escape(_mail_name(key, row["kind"])) + r"(\.\d+)?@orderlab\.example>", row["message_id"])
+        if not re.fullmatch(re.escape(_mail_name(key, row["kind"])) + r"(\.[0-9]+)?@orderlab\.example>", row["message_id"])
     )
     for kind in ("confirmation.sent", "cancellation.sent"):
         rows = [row for row in noted if row["kind"] == kind]
