@@ -130,15 +130,17 @@ def _marketing(key: Key, content: Content, books: Books, done: Counter[str]) -> 
     yield from (
         f"marketing has noted a mail of {row['kind']} under {row['message_id']}"
         for row in noted
-        if not re.fullmatch(re.escape(_mail_name(key, row["kind"])) + r"(\.[0-9]+)?@orderlab\.example>", row["message_id"])
+        if not _mail_name(key, row["kind"]).fullmatch(row["message_id"])
     )
     for kind in ("confirmation.sent", "cancellation.sent"):
         rows = [row for row in noted if row["kind"] == kind]
         yield from _as_often("mails", rows, kind, happened=bool(done[kind]))
 
 
-def _mail_name(key: Key, kind: str) -> str:
-    return f"<{key.style}.{key.order_id}.marketing.{kind}"
+def _mail_name(key: Key, kind: str) -> re.Pattern[str]:
+    """What the Message-ID of an order's mail is; with a number where one was sent to a refused order under the id."""
+    name = re.escape(f"{key.style}.{key.order_id}.marketing.{kind}")
+    return re.compile(rf"<{name}(\.[0-9]+)?@orderlab\.example>")
 
 
 def _mails(key: Key, content: Content, books: Books, mailbox: Mailbox | None) -> Iterator[str]:
