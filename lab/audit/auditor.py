@@ -148,7 +148,7 @@ def judge(evidence: Evidence, wanted: frozenset[str] | None, *, parity: bool) ->
     books = evidence.books.without(foreign)
     for key, order in orders.items():
         yield from _violations(key, 1, effect_violations(key, order.content, books, evidence.mailbox))
-        yield from _violations(key, 1, time_violations(order, books))
+        yield from _violations(key, 1, time_violations(order, books, evidence.books))
         yield from _violations(key, 1, namesake_violations(order, evidence.books, foreign.get(key, ())))
         yield from _violations(key, 2, ending_violations(order, books, evidence.books))
         yield from _violations(key, 2, unclosed_violations(order, evidence.books))

@@ -13,44 +13,53 @@ _SKEW_US = 1_000_000
 _ATTEMPT_US = 5_000_000
 """How long making up a shipment may take: the handover counts from its beginning, the effect is dated at its end."""
 
+_DECISION = "shipping's decision of its cancellation"
+
 _EARLIER_LIFE = 2
 """What is left of an earlier life of an order, which Temporal has forgotten, is never a single row."""
 
 
-def time_violations(order: PlacedOrder, books: Books) -> Iterator[str]:
+def time_violations(order: PlacedOrder, books: Books, everything: Books) -> Iterator[str]:
     """What of an order is dated before it was placed, or after its end, or otherwise than by the rule of the handover.
 
     Args:
         order: in one style.
         books: the services' databases, without what is another order's.
+        everything: the same with that.
     """
-    yield from _outside_of_its_life(order, books)
+    early = list(_early(order, books))
+    if len(early) == len(list(_early(order, everything))) < _EARLIER_LIFE:
+        yield from (f"{name} is dated before the order was placed" for name in early)
+    yield from _late(order, books)
     for shipment in books.of("shipments", order.key):
         yield from _handover_violations(order, shipment, books)
     for decision in books.of("cancellations", order.key):
-        yield from _decision_violations(order, decision, books)
+        # it is about whatever order the id stands for
+        yield from _decision_violations(order, decision, everything)
 
 
-def _outside_of_its_life(order: PlacedOrder, books: Books) -> Iterator[str]:
-    decisions = [("shipping's decision of its cancellation", row) for row in books.of("cancellations", order.key)]
-    effects = [(row["effect"], row) for row in books.of("effects", order.key)]
+def _early(order: PlacedOrder, books: Books) -> Iterator[str]:
+    """What is dated before the order was placed."""
     # what an order was cancelled by before it was placed is older than its placing, but not than all of its runs
     first_run_us = min(run.started_us for run in order.runs)
-    forward = {row["effect"] for _, row in effects if row["state"] == "done"} & UNDO_OF.keys()
-    early = [
-        name
-        for name, row in (*effects, *decisions)
-        if row["at_us"] < (order.placed_us if name in forward else first_run_us) - _SKEW_US
-    ]
-    if len(early) < _EARLIER_LIFE:
-        yield from (f"{name} is dated before the order was placed" for name in early)
+    for row in books.of("effects", order.key):
+        is_forward = row["state"] == "done" and row["effect"] in UNDO_OF
+        if row["at_us"] < (order.placed_us if is_forward else first_run_us) - _SKEW_US:
+            yield row["effect"]
+    for row in books.of("cancellations", order.key):
+        if row["at_us"] < first_run_us - _SKEW_US:
+            yield _DECISION
+
+
+def _late(order: PlacedOrder, books: Books) -> Iterator[str]:
+    """What is dated after the end of the order."""
     closed_us, now_us = order.last.closed_us, time.time_ns() // 1_000
     silent = order.services_that_gave_up()  # whose attempt may have gone on when nobody waited for it any more
-    for name, row in effects:
+    for row in books.of("effects", order.key):
         may_be_late = closed_us is None or row["service"] in silent or order.was_broken_off
-        yield from _after(now_us if may_be_late or closed_us is None else closed_us, name, row)
-    for name, row in decisions:
-        yield from _after(now_us if closed_us is None else closed_us, name, row)
+        yield from _after(now_us if may_be_late or closed_us is None else closed_us, row["effect"], row)
+    for row in books.of("cancellations", order.key):
+        yield from _after(now_us if closed_us is None else closed_us, _DECISION, row)
 
 
 def _after(end_us: int, name: str, row: Record) -> Iterator[str]:

@@ -538,6 +538,34 @@ async def test_an_effect_that_the_ledger_has_twice_is_found(completed: Past, tmp
         ("analytics", "UPDATE sales SET country = 'Norway'", "the sale is of"),
         ("analytics", "UPDATE sold_products SET units = units + 1", "the sale is of something else"),
         ("invoicing", "DELETE FROM effects", "invoices holds 1 of it where invoice.issued never happened"),
+        ("shipping", "UPDATE shipments SET status = 'lost'", "the shipment is 'lost', which none can be"),
+        (
+            "shipping",
+            "UPDATE shipments SET tracking_number = 'RR000000999GB'",
+            "the tracking number RR000000999GB, not",
+        ),
+        ("shipping", "UPDATE shipments SET tracking_number = NULL", "the tracking number None, not"),
+        (
+            "shipping",
+            "UPDATE effects SET fact = json_remove(fact, '$.tracking_number')",
+            "recorded with tracking_number 'nothing'",
+        ),
+        (
+            "invoicing",
+            "UPDATE effects SET fact = json_set(fact, '$.total_pence', 1)",
+            "invoice.issued was recorded with total_pence 1, and is of",
+        ),
+        ("invoicing", "UPDATE effects SET fact = 'no JSON'", "recorded with invoice_number 'nothing'"),
+        ("analytics", "UPDATE effects SET fact = NULL", "recorded with day 'nothing'"),
+        ("invoicing", "UPDATE effects SET at_us = at_us - 3600000000", "invoice.issued is dated before the order was"),
+        ("invoicing", "UPDATE effects SET at_us = at_us + 3600000000", "invoice.issued is dated after all that was"),
+        (
+            "marketing",
+            "UPDATE campaign_exits SET campaign = 'easter'",
+            "is out of the campaign 'easter', which there is",
+        ),
+        ("shipping", "DELETE FROM order_contents", "shipping has done something, and has not kept the order's content"),
+        ("analytics", "UPDATE sold_products SET revenue_pence = revenue_pence - 1", "the sale is of something else"),
     ],
 )
 async def test_a_row_that_does_not_fit_what_was_done_is_found(
@@ -549,6 +577,183 @@ async def test_a_row_that_does_not_fit_what_was_done_is_found(
     report = await audit_of(completed, settings)
 
     assert has(report, order_id, "saga", 1, what)
+
+
+@pytest.mark.parametrize(
+    ("service", "changes", "what"),
+    [
+        ("invoicing", "UPDATE invoice_lines SET unit_price_pence = 1 WHERE line = 1", "lists something else than was"),
+        ("invoicing", "UPDATE invoice_lines SET description = 'BRICK' WHERE line = 1", "lists something else than was"),
+        ("invoicing", "UPDATE invoice_lines SET line = 99 WHERE line = 1", "lists something else than was ordered"),
+        ("shipping", "UPDATE shipment_lines SET line = 99 WHERE line = 1", "holds something else than was ordered"),
+        ("shipping", "UPDATE handovers SET at_us = at_us + 3600000000", "handed over 3,600.0 s off the 60.0 s"),
+        ("shipping", "UPDATE handovers SET at_us = at_us - 3600000000", "off the 60.0 s that the plan says"),
+        ("shipping", "DELETE FROM handovers", "handovers has 0 rows of one shipment"),
+        (
+            "marketing",
+            "DELETE FROM campaign_audience",
+            "campaign.left is recorded, which this order gives no reason for",
+        ),
+    ],
+)
+async def test_what_was_changed_in_every_order_is_found_in_each(
+    completed: Past, tmp_path: Path, service: str, changes: str, what: str
+) -> None:
+    settings = completed.copy(tmp_path)
+    change(settings, service, changes)
+
+    report = await audit_of(completed, settings)
+
+    found = {one.order_id for one in report.violations if what in one.what}
+    assert completed.order.order_id in found
+
+
+async def test_a_parcel_is_handed_over_as_the_fault_plan_of_its_order_says(changed_minds: Past, tmp_path: Path) -> None:
+    settings, order_id = changed_minds.copy(tmp_path), changed_minds.orders[REFUSED].order_id
+    moved = "UPDATE handovers SET at_us = at_us + 60000000 WHERE shipment_id = (SELECT id FROM shipments WHERE MINE)"
+    change(settings, "shipping", moved, style="saga", order_id=order_id)
+
+    report = await audit_of(changed_minds, settings)
+
+    assert has(report, order_id, "saga", 1, "off the 0.0 s that the plan says")
+    assert has(report, order_id, "saga", 1, "has refused the cancellation, though no parcel had been handed over")
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ("UPDATE effects SET effect = 'shipment.lost'", "the ledger has an effect 'shipment.lost', which there is not"),
+        ("UPDATE effects SET service = 'customs'", "the ledger says that 'customs' did shipment.created"),
+        ("UPDATE effects SET service = 'invoicing'", "the ledger says that 'invoicing' did shipment.created"),
+        ("UPDATE effects SET state = 'perhaps'", "shipment.created is 'perhaps', which no key can be"),
+        ("UPDATE effects SET idempotency_key = 'x'", "shipment.created is under the key 'x' and not under"),
+        ("UPDATE effects SET style = 'hybrid'", "effects has a row of the style 'hybrid', which there is not"),
+        ("UPDATE shipments SET style = 'hybrid'", "shipments has a row of the style 'hybrid', which there is not"),
+        ("UPDATE order_contents SET service = 'customs'", "order_contents has a row of 'customs', which is no service"),
+        (
+            "INSERT INTO effects SELECT 'x', order_id, style, service, effect, 'closed', at_us, NULL FROM effects",
+            "shipment.created is done and closed at once",
+        ),
+    ],
+)
+async def test_a_row_that_no_service_could_have_written_is_found(
+    completed: Past, tmp_path: Path, changes: str, what: str
+) -> None:
+    settings, order_id = completed.copy(tmp_path), completed.order.order_id
+    change(settings, "shipping", f"{changes} WHERE MINE", style="saga", order_id=order_id)
+
+    report = await audit_of(completed, settings)
+
+    assert has(report, order_id, None, 1, what)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("service", ["shipping", "invoicing", "analytics"])
+async def test_an_effect_that_was_undone_before_it_was_done_is_found(
+    changed_minds: Past, tmp_path: Path, style: Style, service: str
+) -> None:
+    settings, order_id = changed_minds.copy(tmp_path), changed_minds.orders[UNDONE].order_id
+    changes = (
+        "UPDATE effects SET at_us = (SELECT max(at_us) + 1 FROM effects WHERE MINE) "
+        "WHERE MINE AND effect IN ('shipment.created', 'invoice.issued', 'sale.recorded')"
+    )
+    change(settings, service, changes, style=style, order_id=order_id)
+
+    report = await audit_of(changed_minds, settings)
+
+    assert has(report, order_id, None, 1, "is dated before")
+
+
+@pytest.mark.parametrize(
+    "number", ["INV-S-00000A", "INV-S-1", "INV-C-000099", "S000001", "INV-S-\u0661\u0661\u0661\u0661\u0661\u0661"]
+)
+async def test_a_number_of_another_form_is_found(completed: Past, tmp_path: Path, number: str) -> None:
+    settings, order_id = completed.copy(tmp_path), completed.order.order_id
+    change(
+        settings,
+        "invoicing",
+        "UPDATE invoice_lines SET invoice = :number WHERE invoice = (SELECT number FROM invoices WHERE MINE)",
+        "UPDATE invoices SET number = :number WHERE MINE",
+        style="saga",
+        order_id=order_id,
+        number=number,
+    )
+
+    report = await audit_of(completed, settings)
+
+    assert has(report, order_id, "saga", 1, "is no number of the series INV-S")
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("service", [service.name for service in SERVICES])
+async def test_a_content_that_was_changed_is_found_also_of_an_order_that_its_customer_cancelled(
+    changed_minds: Past, tmp_path: Path, style: Style, service: str
+) -> None:
+    settings, order_id = changed_minds.copy(tmp_path), changed_minds.orders[UNDONE].order_id
+    change(settings, service, "UPDATE order_contents SET content = 'x' WHERE MINE", style=style, order_id=order_id)
+
+    report = await audit_of(changed_minds, settings)
+
+    assert any(one.order_id == order_id and "of another order under this id" in one.what for one in report.violations)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize(
+    ("which", "changes", "what"),
+    [
+        (
+            UNDONE,
+            "UPDATE cancellations SET reason = 'because'",
+            "has accepted the cancellation, as 'because', which nobody asked for",
+        ),
+        (
+            REFUSED,
+            "UPDATE cancellations SET reason = 'because'",
+            "has refused the cancellation, as 'because', which is no reason to",
+        ),
+        (
+            UNDONE,
+            "UPDATE cancellations SET at_us = at_us - 3600000000",
+            "shipping's decision of its cancellation is dated before the order",
+        ),
+        (
+            UNDONE,
+            "UPDATE cancellations SET at_us = at_us + 3600000000",
+            "shipping's decision of its cancellation is dated after all",
+        ),
+        (
+            UNDONE,
+            "UPDATE cancellations SET accepted = 0",
+            "has refused the cancellation, though no parcel had been handed over",
+        ),
+        (
+            REFUSED,
+            "UPDATE cancellations SET accepted = 1",
+            "has accepted the cancellation of a parcel that had been handed over",
+        ),
+    ],
+)
+async def test_a_decision_that_shipping_could_not_have_made_is_found(  # noqa: PLR0913, PLR0917 - fixtures and parameters
+    changed_minds: Past, tmp_path: Path, style: Style, which: int, changes: str, what: str
+) -> None:
+    settings, order_id = changed_minds.copy(tmp_path), changed_minds.orders[which].order_id
+    change(settings, "shipping", f"{changes} WHERE MINE", style=style, order_id=order_id)
+
+    report = await audit_of(changed_minds, settings)
+
+    assert has(report, order_id, style, 1, what)
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_an_effect_that_could_still_happen_though_its_service_has_compensated_is_found(
+    changed_minds: Past, tmp_path: Path, style: Style
+) -> None:
+    settings, order_id = changed_minds.copy(tmp_path), changed_minds.orders[LATE].order_id
+    change(settings, "invoicing", "DELETE FROM effects WHERE MINE", style=style, order_id=order_id)
+
+    report = await audit_of(changed_minds, settings)
+
+    assert has(report, order_id, style, 2, "invoice.issued is neither undone nor closed, though invoicing has")
 
 
 async def test_a_credit_note_of_another_amount_is_found(cancelled: Past, tmp_path: Path) -> None:
@@ -1028,6 +1233,37 @@ async def test_a_state_that_differs_is_found_where_both_styles_were_told_of_the_
     report = await audit_of(changed_minds, settings)
 
     assert has(report, order_id, None, 3, "shipment.created: ")
+
+
+async def test_a_state_that_differs_is_found_also_where_a_customer_wanted_to_cancel_and_was_refused(
+    changed_minds: Past, tmp_path: Path
+) -> None:
+    settings, order_id = changed_minds.copy(tmp_path), changed_minds.orders[REFUSED].order_id
+    change(
+        settings,
+        "analytics",
+        "DELETE FROM effects WHERE MINE",
+        "DELETE FROM sales WHERE MINE",
+        "DELETE FROM sold_products WHERE MINE",
+        style="saga",
+        order_id=order_id,
+    )
+
+    report = await audit_of(changed_minds, settings)
+
+    assert has(report, order_id, None, 3, "sale.recorded: nothing in the saga")
+
+
+async def test_a_refused_request_excuses_no_difference_and_an_accepted_or_undecided_one_does(
+    changed_minds: Past,
+) -> None:
+    books = read_books(changed_minds.lab.settings)
+    saga, choreography = [await read(changed_minds, style, REFUSED) for style in STYLES]
+    undone = await read(changed_minds, "saga", UNDONE)
+
+    assert must_end_alike(saga, choreography, books)
+    assert not must_end_alike(undone, choreography, books)
+    assert not must_end_alike(saga, choreography, Books({}))
 
 
 async def test_a_state_that_differs_by_the_moment_of_a_cancellation_is_no_violation(
