@@ -73,9 +73,10 @@ class _Standing:
         parked = self._order.last.parked if self._order.last.closed is None else frozenset()
         for effect in sorted(self._missing):
             if SERVICE_OF[effect] not in parked:
-                in_doubt = effect in self._in_doubt
-                happened = f"nobody knows whether {effect} happened" if in_doubt else f"{effect} never happened"
-                yield f"{happened}, and is not parked"
+                if effect in self._in_doubt:
+                    yield f"nobody knows whether {effect} happened, and it is not parked"
+                else:
+                    yield f"{effect} never happened, and is not parked"
 
     def what_is_left(self) -> Iterator[str]:
         if not self._is_cancelled:

@@ -806,6 +806,64 @@ async def test_a_mail_that_never_arrived_is_found(completed: Past, tmp_path: Pat
     assert has(report, completed.order.order_id, "saga", 1, "0 mails were kept where confirmation.sent happened once")
 
 
+def leave_unknown(settings: Settings, order: Order, state: str) -> None:
+    """As if nobody had heard whether the order's confirmation is out."""
+    changing = "UPDATE effects SET state = :state WHERE MINE AND effect = 'confirmation.sent'"
+    change(settings, "marketing", changing, state=state, style="saga", order_id=order.order_id)
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_a_mail_that_may_be_out_and_was_undone_may_have_arrived_or_not(
+    cancelled: Past, tmp_path: Path, *, arrived: bool
+) -> None:
+    settings = cancelled.copy(tmp_path)
+    leave_unknown(settings, cancelled.order, "possible")
+    if not arrived:
+        mail_of(settings, cancelled.order, "saga", "confirmation.sent").unlink()
+
+    assert (await audit_of(cancelled, settings)).violations == []
+
+
+@pytest.mark.parametrize("state", ["begun", "possible"])
+async def test_a_mail_that_may_be_out_and_whose_cancellation_was_never_sent_is_found(
+    cancelled: Past, tmp_path: Path, state: str
+) -> None:
+    settings, order_id = cancelled.copy(tmp_path), cancelled.order.order_id
+    leave_unknown(settings, cancelled.order, state)
+    mail_of(settings, cancelled.order, "saga", "cancellation.sent").unlink()
+    for table, column in (("effects", "effect"), ("mails", "kind")):
+        deletion = f"DELETE FROM {table} WHERE MINE AND {column} = 'cancellation.sent'"  # noqa: S608 - our own names
+        change(settings, "marketing", deletion, style="saga", order_id=order_id)
+
+    report = await audit_of(cancelled, settings)
+
+    assert has(report, order_id, "saga", 2, "confirmation.sent may be left of a cancelled order")
+
+
+async def test_a_mail_that_may_have_arrived_twice_after_all_is_found_where_the_server_drops_repeats(
+    cancelled: Past, tmp_path: Path
+) -> None:
+    settings, order_id = cancelled.copy(tmp_path), cancelled.order.order_id
+    leave_unknown(settings, cancelled.order, "possible")
+    mail = mail_of(settings, cancelled.order, "saga", "confirmation.sent")
+    shutil.copy(mail, mail.with_name("again.eml"))
+
+    report = await audit_of(cancelled, settings)
+
+    assert has(report, order_id, "saga", 1, "2 mails were kept where confirmation.sent")
+
+
+async def test_a_completed_order_of_which_nobody_knows_whether_its_mail_is_out_is_found(
+    completed: Past, tmp_path: Path
+) -> None:
+    settings, order_id = completed.copy(tmp_path), completed.order.order_id
+    leave_unknown(settings, completed.order, "begun")
+
+    report = await audit_of(completed, settings, parity=False)
+
+    assert has(report, order_id, "saga", 2, "nobody knows whether confirmation.sent happened, and it is not parked")
+
+
 async def test_mails_on_a_server_of_the_user_s_own_are_not_looked_for(completed: Past, tmp_path: Path) -> None:
     settings = completed.copy(tmp_path)
     shutil.rmtree(settings.mail_dir)

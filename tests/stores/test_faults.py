@@ -2,18 +2,20 @@
 
 import contextlib
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import MetaData
+from sqlalchemy import Connection, MetaData
 
 from events.catalogue import SaleReversed
 from faults.dice import AcknowledgementLostError, Dice, PermanentFaultError, TransientFaultError
 from faults.plan import FaultPlan
 from stores.ledger import EffectKey, Ledger, effects_table, read_effects
+from stores.outside import Outside
 
 DONE, UNDONE = (EffectKey("saga", "1", "test", effect) for effect in ("done", "undone"))
 
@@ -25,22 +27,33 @@ def dice(action: str, **faults: Any) -> Dice:  # noqa: ANN401 - fields of a mode
 class Book:
     """A ledger of its own, which counts what is really done."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, outside: bool = False) -> None:
         metadata = MetaData()
         effects_table(metadata)
         self.url = f"sqlite:///{directory / 'test.db'}"
         self.ledger = Ledger(self.url, metadata)
         self.acts = 0
+        self._way: Callable[[Connection], SaleReversed] | Outside[SaleReversed] = self._act
+        if outside:
+            self._way = Outside(
+                note=lambda _: SaleReversed(order_id="1", total_pence=1),
+                act=self._act_outside,
+                withdraw=lambda _db, _fact: None,
+                pause_s=lambda _: 0,
+            )
 
-    def _act(self, _db: object) -> SaleReversed:
+    def _act(self, _: object) -> SaleReversed:
         self.acts += 1
         return SaleReversed(order_id="1", total_pence=self.acts)
 
+    def _act_outside(self, _: SaleReversed) -> None:
+        self.acts += 1
+
     def do(self, thrown: Dice | None = None) -> SaleReversed:
-        return self.ledger.perform(DONE, self._act, SaleReversed, content="a", undone_by="undone", dice=thrown)
+        return self.ledger.perform(DONE, self._way, SaleReversed, content="a", undone_by="undone", dice=thrown)
 
     def undo(self, thrown: Dice | None = None) -> SaleReversed | None:
-        return self.ledger.undo(DONE, UNDONE, self._act, SaleReversed, content="a", dice=thrown)
+        return self.ledger.undo(DONE, UNDONE, self._way, SaleReversed, content="a", dice=thrown)
 
     def effects(self) -> list[str]:
         return [record.effect for record in read_effects(self.url)]
@@ -112,10 +125,13 @@ def test_an_undoing_that_fails_leaves_the_effect_to_be_undone_later(book: Book) 
 @given(
     st.fixed_dictionaries({kind: st.booleans() for kind in ("transient", "ack_lost", "twice", "permanent_after")}),
     st.lists(st.sampled_from(["do", "undo"]), max_size=8),
+    st.booleans(),
 )
-def test_whatever_befalls_it_an_effect_happens_at_most_once(faults: dict[str, bool], calls: list[str]) -> None:
+def test_whatever_befalls_it_an_effect_happens_at_most_once(
+    faults: dict[str, bool], calls: list[str], outside: bool
+) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        book = Book(Path(directory))
+        book = Book(Path(directory), outside=outside)
         thrown = dice("done", **{kind: int(hit) for kind, hit in faults.items()})
         for call in calls:
             with contextlib.suppress(Exception):

@@ -421,7 +421,7 @@ class Model:
             self.happened.append(what)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(CALLS, max_size=10))
 def test_effects_outside_are_those_of_a_simple_model(calls: list[Call]) -> None:
     model = Model()
