@@ -129,7 +129,12 @@ class LogEntry(BaseModel):
     @property
     def counts(self) -> bool:
         """Whether it says anything about its order: it is told by whose fact it is, or by a person in their place."""
-        return counts(Told(self.type, self.source, self.told_by, self.by_hand, acted_on=bool(self.deliveries)))
+        return counts(Told(self.type, self.source, self.told_by, self.by_hand, acted_on=self._was_acted_on))
+
+    @property
+    def _was_acted_on(self) -> bool:
+        """Whether it went to anybody who did not say at once that nothing was done about it."""
+        return any(of.state is not DeliveryState.HANDLED or of.reason is None or of.redrives for of in self.deliveries)
 
     @property
     def from_outside(self) -> bool:

@@ -14,9 +14,9 @@ from typing import Any
 
 from temporalio import activity
 
-from events.catalogue import CATALOGUE, FAILURES, CancelRequested, Fact, OrderCancelled, OrderFailed
+from events.catalogue import CATALOGUE, FAILURES, OWNERS, CancelRequested, Fact, OrderCancelled, OrderFailed
 from events.edge import order_placed
-from events.envelope import Event
+from events.envelope import Event, source_of
 from events.subscriptions import Reaction
 from hosting.composition import activities_of
 from lab.effects import all_effects
@@ -50,7 +50,13 @@ async def table() -> str:
         "order.cancelled": OrderCancelled(order_id=order_id, reason=BY_THE_CUSTOMER),
     } | {name: OrderFailed(order_id=order_id, service="another", reason="it gave up") for name in FAILURES}
     later = [
-        placed.follow_up(f"{placed.id}/{name}", name, source="orderlab", time=datetime.now(UTC), data=fact)
+        placed.follow_up(
+            f"{placed.id}/{name}",
+            name,
+            source=source_of(OWNERS.get(name, "shop")),
+            time=datetime.now(UTC),
+            data=fact,
+        )
         for name, fact in facts.items()
     ]
     for event in (placed, *later):

@@ -207,7 +207,8 @@ def event_log(key: str, log: EventLog) -> RenderableType:
     table = Table(title=f"events of {key}", title_justify="left", caption=caption, caption_justify="left")
     for column in ("#", "event", "from", "at", "handed to", "outcome", "caused by"):
         table.add_column(column, overflow="fold")
-    numbers = {entry.name: f"#{number}" for number, entry in reversed([*enumerate(log.entries, start=1)])}
+    causes = reversed([(number, entry) for number, entry in enumerate(log.entries, start=1) if entry.counts])
+    numbers = {entry.name: f"#{number}" for number, entry in causes}
     for number, entry in enumerate(log.entries, start=1):
         at = on_our_clock(entry.time).timetz().isoformat("milliseconds")
         deliveries = [(of.handler, f"{of.state}{f': {of.reason}' if of.reason else ''}") for of in entry.deliveries]

@@ -20,6 +20,13 @@ from tests.processes import environment, orderlab
 GOOD = json.loads(load_orders(SHIPPED_ORDERS).find("536366").model_dump_json())
 EVENT = {"specversion": "1.0", "id": "e1", "source": "test", "type": "ticket.created", "data": {"priority": 1}}
 
+FAILED = {
+    **EVENT,
+    "type": "shipment.failed",
+    "subject": "1",
+    "data": {"order_id": "1", "service": "shipping", "reason": "made up"},
+}
+
 
 def without(document: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key != name}
@@ -73,6 +80,9 @@ EVENTS: list[tuple[str, object, str]] = [
     ("what is no base64", {**EVENT, "data": None, "data_base64": "!!!!"}, "data_base64"),
     ("what only the lab itself may say", {**EVENT, "rehearsal": True}, "rehearsal"),
     ("data twice", {**EVENT, "data_base64": "AAAA"}, "data_base64"),
+    ("what only a service can tell", FAILED, "shipment.failed is for shipping to tell; --by-hand YOUR-NAME tells it"),
+    ("what passes for ours", {**EVENT, "source": "OrderLab/shipping"}, "'OrderLab/shipping' is orderlab's own"),
+    ("what passes for a person's act", {**EVENT, "byhand": "ann"}, "'byhand' is for orderlab's own use"),
 ]
 
 COMMANDS: list[tuple[list[str], str]] = [
@@ -173,6 +183,27 @@ def test_an_event_that_is_none_is_refused(refuses: Refuses, tmp_path: Path, docu
     file.write_text(json.dumps(document))
 
     refuses("publish", str(file), names=names)
+
+
+@pytest.mark.parametrize(
+    ("document", "by_hand", "names"),
+    [
+        (EVENT, "ann", "publish it without --by-hand"),
+        (FAILED, " ", "--by-hand: nothing of it can be seen"),
+        (FAILED, "a\u202eb", "--by-hand: character 2 is U+202E"),
+        ({**FAILED, "source": "orderlab/shipping"}, "ann", "is orderlab's own"),
+        ({**FAILED, "byhand": "bob"}, "ann", "'byhand' is for orderlab's own use"),
+        ({**FAILED, "subject": "2"}, "ann", "the subject of shipment.failed must be the order id '1'"),
+    ],
+    ids=["of nobody", "of blanks", "hidden", "under a source of ours", "with a mark", "of another order"],
+)
+def test_an_act_that_is_none_is_refused(
+    refuses: Refuses, tmp_path: Path, document: object, by_hand: str, names: str
+) -> None:
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(document))
+
+    refuses("publish", str(file), "--by-hand", by_hand, names=names)
 
 
 @pytest.mark.parametrize("command", ["order", "publish"])

@@ -171,6 +171,58 @@ def test_an_order_published_as_an_event_is_handled_and_can_t_be_contradicted(
     assert {one["effect"] for one in effects(tmp_path, order.order_id)} == FORWARD
 
 
+def test_another_content_under_the_id_of_a_saga_is_refused_when_it_is_published(
+    shared: dict[str, str], tmp_path: Path, my_order: Path, order: Order
+) -> None:
+    orderlab("order", str(my_order), "--style", "saga", cwd=tmp_path, env=shared)
+    event = {"specversion": "1.0", "id": "o-1", "source": "shop", "type": "order.placed", "subject": order.order_id}
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps({**event, "data": {**order.model_dump(mode="json"), "country": "Norway"}}))
+
+    ran = orderlab("publish", str(file), cwd=tmp_path, env=shared)
+
+    assert ran.code == 2
+    assert f"order {order.order_id} was placed before with other content (saga); nothing was changed" in ran.err
+    assert {one["style"] for one in effects(tmp_path, order.order_id)} == {"saga"}
+
+
+def test_a_person_s_act_in_a_service_s_place_is_told_by_every_command(
+    shared: dict[str, str], tmp_path: Path, my_order: Path, order: Order
+) -> None:
+    # given an order, and an event that says that shipping gave it up
+    orderlab("order", str(my_order), "--style", "choreography", cwd=tmp_path, env=shared)
+    data = {"order_id": order.order_id, "service": "shipping", "reason": "lost in the fire"}
+    event = {"specversion": "1.0", "id": "f-1", "source": "/desk", "type": "shipment.failed", "subject": order.order_id}
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps({**event, "data": data}))
+    # when it is published as anybody's, and then by a person who answers for it
+    anybody = orderlab("publish", str(file), cwd=tmp_path, env=shared)
+    by_hand = orderlab("publish", str(file), "--by-hand", "Ann B.", cwd=tmp_path, env=shared)
+
+    # then the first changes nothing, and the second cancels the order and is told by name
+    entries = json.loads(orderlab("events", order.order_id, "--json", "-", cwd=tmp_path, env=shared).out)["entries"]
+    (told,) = (entry for entry in entries if entry["type"] == "shipment.failed")
+    audited = json.loads(orderlab("audit", "--json", "-", cwd=tmp_path, env=shared).out)
+    assert (anybody.code, by_hand.code) == (2, 0)
+    assert "handed to: shipping, invoicing, marketing, analytics" in by_hand.out
+    assert (told["by_hand"], told["told_by"], told["counts"]) == ("Ann B.", "", True)
+    assert {entry["told_by"] for entry in entries if entry["type"] == "shipment.created"} == {"shipping"}
+    assert "by hand of Ann B." in re.sub(
+        r"[│\s]+", " ", orderlab("events", order.order_id, cwd=tmp_path, env=shared).out
+    )
+    assert audited["violations"] == []
+    assert audited["acts"] == [
+        {"order_id": order.order_id, "what": "shipment.failed (f-1 of /desk)", "by": "Ann B."},
+    ]
+    assert f"{order.order_id}: shipment.failed (f-1 of /desk), by Ann B." in orderlab(
+        "audit", cwd=tmp_path, env=shared
+    ).out.replace("\n", " ").replace("  ", " ")
+    assert (
+        "lost in the fire (by hand of Ann B.)"
+        in json.loads(orderlab("orders", "--json", "-", cwd=tmp_path, env=shared).out)[0]["detail"]
+    )
+
+
 def test_what_was_placed_is_listed_and_replays(
     shared: dict[str, str], tmp_path: Path, my_order: Path, order: Order
 ) -> None:

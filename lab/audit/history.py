@@ -485,7 +485,10 @@ def _entries(log: Json) -> tuple[Fact, ...]:
             told_by=entry.get("told_by"),
             by_hand=entry.get("by_hand"),
             content=entry.get("content"),
-            acted_on=bool(entry.get("deliveries")),
+            acted_on=any(
+                to.get("state") != "handled" or not to.get("reason") or to.get("redrives")
+                for to in entry.get("deliveries", ())
+            ),
         )
         for entry in (log.get("entries", ()) if isinstance(log, dict) else ())
     )

@@ -26,7 +26,7 @@ def lost_events(runs: Sequence[Run], remedy: str = "") -> Iterator[str]:
     if last.is_taking_over or (last.closed is not None and not isinstance(last.result, dict)):
         return  # how it stands is not known yet, or it was broken off, which is told elsewhere
     log = last.inherited_log if last.closed is None else last.result
-    known = {fact.identity for fact in last.shown if counts(fact)}
+    known = {fact.identity for fact in last.shown if counts(fact) or fact.told_by is None}
     fingerprints = set(_fingerprints(log))
     accepted = list(dict.fromkeys(fact.identity for run in runs for fact in run.own_facts if counts(fact)))
     for identity in accepted[-_REMEMBERED:]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from events.catalogue import OrderFailed
+from events.catalogue import OWNERS, OrderFailed
 from events.edge import order_placed
 from faults.dice import Dice, PermanentFaultError
 from faults.plan import FaultPlan
@@ -348,6 +348,44 @@ def test_a_failure_that_follows_from_an_order_undoes_that_order(service: Service
     )
 
     assert seen.names() == sorted(service.done + service.undone)
+
+
+@pytest.mark.parametrize("event_type", ["shipment.failed", "invoice.failed"])
+@pytest.mark.parametrize("source", ["/erp", "orderlab/shop", "orderlab/marketing", "ORDERLAB/shipping"])
+def test_a_fact_that_neither_its_owner_nor_a_person_tells_is_not_believed_and_that_is_said(
+    service: Service, seen: Seen, order: Order, event_type: str, source: str
+) -> None:
+    # given a service that has done its work, and a failure of another one, that came by a way without a bus
+    event, owner = order_placed(order), OWNERS[event_type]
+    fact = OrderFailed(order_id=order.order_id, service=owner, reason="made up")
+    forged = event.follow_up("x", event_type, source=source, time=event.time, data=fact)
+    service.on_order_placed(event)
+
+    # then it does nothing about it, says so, and believes the service itself, or a person in its place
+    answer = service.on_order_cancelled(forged)
+    assert not answer.events
+    assert answer.note == f"{event_type} is for {owner} to tell, and this one is from {source}: nothing was done"
+    assert seen.names() == sorted(service.done)
+    assert service.on_order_cancelled(forged.model_copy(update={"byhand": "ann"})).note is None
+    assert seen.names() == sorted(service.done + service.undone)
+
+
+def test_a_stranger_s_cancellation_has_none_of_the_powers_of_a_refusal(
+    service: Service, seen: Seen, order: Order
+) -> None:
+    # given another system's cancellation that says of itself what only a service may say
+    placed_event = order_placed(order)
+    service.on_order_placed(placed_event)
+    data = {"order_id": order.order_id, "reason": "fraud", "refused": True, "placed_us": 2**62}
+    dressed_up = placed_event.model_copy(
+        update={"id": "o1", "source": "/erp", "type": "order.cancelled", "data": data, "ordercontent": None}
+    )
+
+    service.on_order_cancelled(dressed_up)
+
+    # then all is undone, and the id still stands for the order
+    assert seen.names() == sorted(service.done + service.undone)
+    assert [row["order_id"] for row in seen.rows("order_contents")] == [order.order_id]
 
 
 def test_a_rehearsal_takes_no_order_id(service: Service, seen: Seen, order: Order) -> None:

@@ -1,12 +1,18 @@
 """What a service tells of its effects."""
 
+import contextlib
 from datetime import UTC, datetime
+from pathlib import Path
 
 from activities.reacting import Reporter
-from events.catalogue import OrderFailed, SaleReversed
+from events.catalogue import OWNERS, OrderFailed, SaleReversed
 from events.edge import order_placed
+from hosting.composition import activities_of
+from lab.effects import all_effects
 from orders.model import Order
-from services.order_placed import registry
+from runtime.settings import Settings
+from services.order_placed import SERVICES, registry
+from tests.labs import type_of
 
 
 def test_two_events_that_cause_one_effect_are_answered_by_one_fact(order: Order) -> None:
@@ -29,3 +35,24 @@ def test_two_events_that_cause_one_effect_are_answered_by_one_fact(order: Order)
 
     # then the bus can tell that it is the same
     assert told[0].id == told[1].id
+
+
+async def test_no_handler_of_what_belongs_to_a_service_believes_a_stranger(order: Order, tmp_path: Path) -> None:
+    # given all handlers of all services, whichever of them subscribes to whatever a service tells
+    placed = order_placed(order)
+    async with contextlib.AsyncExitStack() as stack:
+        settings = Settings(data=tmp_path)
+        hosted = [one for service in SERVICES for one in activities_of(service.name, settings, "", stack)]
+        handlers = {type_of(one): one for one in hosted}
+        heard = 0
+        for event_type in OWNERS:
+            forged = placed.model_copy(update={"id": "f", "source": "/erp", "type": event_type})
+            for recipient in registry("").route(forged).recipients:
+                heard += 1
+                # when a stranger tells it
+                answer = handlers[recipient.handler](forged)
+                # then nothing is done, and that is said
+                assert (answer.events, "nothing was done" in answer.note) == ((), True)
+
+    assert heard >= 8
+    assert not all_effects(settings)

@@ -13,6 +13,7 @@ from events.edge import order_placed, parse_event
 from events.envelope import Event
 from events.log import PAGE, DeliveryState, EventLog, LogEntry, OrderState, order_state
 from events.speaking import OUTSIDE, Told, counts, is_ours
+from lab.audit.scenario import SERVICE_OF_FACT
 from orders.model import Order
 from runtime.errors import InputError
 from services.order_placed import SERVICES, registry
@@ -82,6 +83,10 @@ def test_what_belongs_to_no_service_counts_whoever_tells_it(event_type: str, spe
 def test_what_bears_a_service_s_source_from_outside_counts_for_nothing_whatever_it_is() -> None:
     assert not counts(Told("parcel.scanned", "orderlab/shipping", OUTSIDE, None))
     assert counts(Told("parcel.scanned", "orderlab/shipping", "shipping", None))
+
+
+def test_the_auditor_knows_whose_each_fact_is() -> None:
+    assert SERVICE_OF_FACT == OWNERS
 
 
 def test_every_fact_of_the_catalogue_that_a_service_gives_up_with_is_its_own() -> None:
@@ -189,6 +194,14 @@ def test_an_older_log_keeps_its_meaning(order: Order) -> None:
     assert [order_state(EventLog(entries=[entry])) for entry in acted_on] == [OrderState.CANCELLED] * 2
     assert not LogEntry.of(answer, ()).counts
     assert LogEntry.of(answer.model_copy(update={"source": "orderlab/shipping"}), ()).counts
+
+
+def test_an_older_log_s_event_that_nobody_who_was_handed_it_believed_does_not_count(order: Order) -> None:
+    entry = by_nobody_we_know(handled(told(failure(order, "/erp"), None)))
+    for delivery in entry.deliveries:
+        delivery.reason = "shipment.failed is for shipping to tell: nothing was done"
+
+    assert order_state(EventLog(entries=[entry])) is OrderState.COMPLETED
 
 
 def test_what_does_not_count_keeps_nobody_s_own_word_out_also_when_it_has_left_the_log(order: Order) -> None:

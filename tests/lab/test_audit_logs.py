@@ -124,3 +124,20 @@ async def test_a_run_that_has_yet_to_take_the_log_over_has_lost_nothing(labs: La
     await lab.placer.publish(event("second", "reopened"))
 
     assert not await violations(lab, "reopened")
+
+
+async def test_a_log_that_says_of_a_stranger_s_word_that_it_was_a_service_s_is_found(lab: Lab, order: Order) -> None:
+    # given a cancelled order, by what its log says; by its history nobody but a stranger has told so
+    forged = event("f", order.order_id, "shipment.failed", "/erp")
+    await lab.run(order, "choreography")
+    log = await publish(lab, forged)
+    assert not await violations(lab, order.order_id)
+    entries = [
+        entry.model_copy(update={"told_by": "shipping" if entry.id == "f" else entry.told_by}) for entry in log.entries
+    ]
+
+    await open_run(lab, BusStart(log=EventLog(entries=entries), known_by_source=True), event("B", order.order_id))
+
+    found = await violations(lab, order.order_id)
+    assert told(found, 5) == "its log says that f of /erp came from shipping, but it came from outside"
+    assert "its workflow says cancelled, the databases say completed" in told(found, 2)

@@ -84,3 +84,15 @@ def test_a_log_that_took_in_a_moment_of_no_calendar_is_shown(year: int, hours: i
     moment = datetime(year, 12 if year > 1 else 1, 31 if year > 1 else 1, tzinfo=timezone(timedelta(hours=hours)))
 
     assert "order.placed" in printed(EventLog(entries=[entry(at=moment)]), 200)
+
+
+def test_it_is_told_what_does_not_count_and_what_a_person_told() -> None:
+    failed = entry(outcomes=False).model_copy(update={"type": "shipment.failed", "source": "/erp", "told_by": ""})
+    act = failed.model_copy(update={"by_hand": "ann"})
+
+    lines = cells(EventLog(entries=[failed, act]), 200)
+
+    assert [(line[2], line[4], line[5]) for line in lines] == [
+        ("/erp", "nobody", "does not count: it is not theirs to tell"),
+        ("/erp, by hand of ann", "nobody", ""),
+    ]

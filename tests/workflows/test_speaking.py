@@ -305,7 +305,36 @@ async def test_how_each_event_came_is_known_to_the_run_that_a_long_one_continues
     assert [act.by for act in acts] == ["ann"]
 
 
-async def test_a_run_that_began_when_everybody_was_believed_does_so_to_its_end(labs: Labs, order: Order) -> None:
+async def test_in_a_run_that_began_when_everybody_was_believed_the_services_look_for_themselves(
+    labs: Labs, order: Order
+) -> None:
+    async with labs(absent=["marketing"]) as lab:
+        await lab.client.start_workflow(
+            BUS,
+            BusStart(known_by_source=True),
+            id=bus_id(order.order_id),
+            task_queue=task_queue("bus", lab.name),
+            start_signal=PUBLISH,
+            start_signal_args=[registry(lab.name).route(order_placed(order))],
+            memo={"lab": lab.name},
+        )
+        await publish(lab, failed(order))
+        async with hosting(lab.client, ["marketing"], lab.settings, lab.name):
+            ended = await state(lab, order)
+            log = await whole_log(lab, order)
+            acts = await clean(lab, order)
+
+    # then they were handed it, did nothing, and said so
+    (entry,) = of_type(log, "shipment.failed")
+    assert ended is OrderState.COMPLETED
+    assert {of.reason for of in entry.deliveries} == {
+        "shipment.failed is for shipping to tell, and this one is from /erp: nothing was done"
+    }
+    assert set(lab.effects(order, "choreography")) == FORWARD
+    assert acts == []
+
+
+async def test_the_run_after_one_that_believed_everybody_believes_nobody(labs: Labs, order: Order) -> None:
     async with labs() as lab:
         await lab.client.start_workflow(
             BUS,

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lab.audit import AuditReport, Violation
+from lab.audit import Act, AuditReport, Violation
 from lab.compare.comparison import Comparison
 from lab.compare.page import render_html
 from lab.compare.page.time_axis import time_axis
@@ -103,6 +103,18 @@ def test_what_must_not_be_is_told_before_the_verdict() -> None:
     for told in ("m-17", "happened twice", "m-18", "shipment.created (lines 3)", "saga/m-19"):
         assert text.index(told) < verdict
     assert "no guarantee was broken" not in text
+
+
+def test_what_persons_told_in_place_of_services_is_told_with_the_audit() -> None:
+    acts = [Act(order_id=f"m-{number}", what="shipment.failed (f1 of /erp)", by="Ann") for number in range(120)]
+    some, many = (
+        Document(render_html(samples.comparison(audit=AuditReport(checked=2, violations=[], acts=acts[:count])))).text
+        for count in (1, 120)
+    )
+
+    assert "Told by hand, in place of a service: m-0: shipment.failed (f1 of /erp), by Ann." in some
+    assert "m-49: shipment.failed (f1 of /erp), by Ann; and 70 more" in many
+    assert "Told by hand" not in Document(render_html(samples.comparison())).text
 
 
 def test_nothing_that_was_recorded_is_taken_for_markup() -> None:
