@@ -52,10 +52,8 @@ class _BusPast:
         return None
 
     def lost_from(self, log: EventLog) -> list[Event]:
-        """What is lost from a log, of that which it has to know; services tell again what followed from it."""
-        names = {event.name for event in self.events}
-        roots = (event for event in self.events[-LONGEST:] if event.causationid not in names)
-        return [event for event in roots if not log.holds(event)]
+        """What is lost from a log, of that which it has to know: the facts of services, too, who may not tell again."""
+        return [event for event in self.events[-LONGEST:] if not log.holds(event)]
 
 
 class BusRepairer:
@@ -152,7 +150,7 @@ class BusRepairer:
                 await self._publisher.publish(event)
 
         named = ", ".join(event.name for event in lost)
-        why = f"{named} was accepted, but is lost from its log, as a run was reset: it is handed to its bus again"
+        why = f"{named} was accepted, but is lost from its log, as a run was reset: its bus is told again"
         return case.found(Todo.RECALL, why, publish)
 
     def _undo(
