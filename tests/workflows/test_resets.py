@@ -31,7 +31,7 @@ INVOICING = {"saga": "invoicing.issue_invoice", "choreography": "invoicing.on_or
 
 
 async def points_of(client: Client, name: str, run_id: str) -> list[int]:
-    """Where a person can reset a run to: the ends of its workflow tasks; the first ones, one in the middle, the last."""
+    """Where a person can reset a run to: ends of its workflow tasks; the first two, one in the middle, the last."""
     history = await client.get_workflow_handle(name, run_id=run_id).fetch_history()
     ends = [e.event_id for e in history.events if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
     return sorted({*ends[:2], ends[len(ends) // 2], ends[-1]})
