@@ -59,12 +59,17 @@ def must_end_alike(saga: PlacedOrder, choreography: PlacedOrder) -> bool:
     where another system's event has cancelled it in the one style that has events. But what was cancelled before it was
     placed can only end in one way.
 
+    Nor where its run was broken off in one style: repaired, it goes on without the dice that it was placed with, and
+    may be kept where the other is not. If both are kept, or both cancelled, they have to be alike.
+
     Args:
         saga: the order in one style.
         choreography: the same in the other.
     """
     if _was_placed_late(saga) and _was_placed_late(choreography):
         return True
+    if (saga.was_broken_off or choreography.was_broken_off) and _was_undone(saga) != _was_undone(choreography):
+        return False
     is_wanted_off = has_request(saga) or has_request(choreography) or is_cancelled_from_outside(choreography)
     return not (is_wanted_off or _was_stopped(saga))
 
@@ -109,6 +114,14 @@ def _can_not_be_kept(order: PlacedOrder) -> bool:
 def _was_stopped(order: PlacedOrder) -> bool:
     """Whether Temporal itself was asked to cancel the saga, and that came before its end."""
     return any(run.workflow_type == ORDER_SAGA and run.stopped and run.closed != "completed" for run in order.runs)
+
+
+def _was_undone(order: PlacedOrder) -> bool:
+    """Whether its workflow says that it ended cancelled."""
+    result = order.last.result
+    if order.key.style == "saga":
+        return order.last.closed == "cancelled" or (isinstance(result, dict) and result.get("state") == "cancelled")
+    return is_called_off(order.last.shown) or order.has_ended_as("superseded")
 
 
 def _was_placed_late(order: PlacedOrder) -> bool:

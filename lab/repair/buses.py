@@ -82,6 +82,8 @@ class BusRepairer:
             return self._forgotten(order_id, standing) if standing.is_known else None
         past = await self._past(order_id)
         status = await status_of(self._client, "choreography", order_id)
+        if status is None or status.run_id != run.run_id:  # somebody else has begun something since
+            return await self.examine(order_id, look)
         content = None if past.order is None else past.order.fingerprint
         case = Case(order_id, "choreography", status, standing.of(content))
         undo = self._undo(case, past, content, standing)
