@@ -10,6 +10,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 
+from activities.analytics import AnalyticsActivities
+from activities.reacting import Reporter
 from events.envelope import Event
 from events.log import OrderState
 from events.reading import whole_log_of
@@ -22,6 +24,10 @@ from lab.repair.repairing import Repairer
 from lab.runs import runs_of, workflow_id
 from lab.status import OrderStatus, end_of, status_of
 from orders.model import STYLES, Order, Style
+from services.order_placed import registry
+from services.service import Cancellation
+from stores.analytics import METADATA
+from stores.ledger import Ledger
 from tests.labs import Lab, Labs, failing, holding, until, until_listed
 
 BOTH = pytest.mark.parametrize("style", STYLES)
@@ -192,20 +198,28 @@ async def test_an_event_lost_as_a_run_was_reset_that_was_not_the_latest_is_told_
     assert (await audited(lab, order, "choreography")).violations == []
 
 
-async def test_a_saga_reset_when_only_analytics_had_undone_its_work_is_cancelled(labs: Labs, order: Order) -> None:
-    # given an order of which marketing and analytics have undone their work, and shipping has not yet
-    crediting = holding("invoicing.issue_credit_note")
-    async with labs(fakes=[crediting]) as lab:
-        await lab.run(order, "saga")
-        [first] = await runs_of(lab.client, workflow_id("saga", order.order_id))
-        await Canceller(lab.client, lab.name).cancel(order.order_id, "saga")
-        await until(crediting.begun.is_set)
-        # when its saga is reset, which ends the cancellation
-        name = workflow_id("saga", order.order_id)
-        point = (await points_of(lab.client, name, first))[0]
-        crediting.released.set()
-        await reset(lab.client, name, first, point)
-        status = await ended(lab, order, "saga")
+@BOTH
+async def test_an_order_reset_when_analytics_alone_had_undone_its_work_is_cancelled_and_never_completed(
+    lab: Lab, order: Order, style: Style
+) -> None:
+    # given a service without which an order could be kept, and which has undone its work
+    await lab.run(order, style)
+    ledger = Ledger(lab.settings.database_url("analytics"), METADATA)
+    desk = AnalyticsActivities(ledger, Reporter("analytics", registry(lab.name)))
+    desk.reverse_sale(Cancellation(style=style, order_id=order.order_id, reason="half undone"))
+    ledger.engine.dispose()
+    # when its run is reset
+    name = workflow_id(style, order.order_id)
+    [run_id] = await runs_of(lab.client, name)
+    await reset(lab.client, name, run_id, (await points_of(lab.client, name, run_id))[0])
+    status = await ended(lab, order, style)
+    left = left_of(lab, order, style)
+    told, found = await repaired(lab, order, style)
 
+    # then the saga undoes the rest by itself; the bus, which nobody has told that the order is off, by a repair
     assert status.state is OrderState.CANCELLED
-    assert left_of(lab, order, "saga") == set()
+    assert (left == set()) is (style == "saga")
+    assert [one.todo for one in told] == ([] if style == "saga" else [Todo.RECALL, Todo.UNDO])
+    assert found.is_whole
+    assert found.finding.state is OrderState.CANCELLED
+    assert left_of(lab, order, style) == set()
