@@ -18,6 +18,7 @@ from faults.dice import Dice
 from faults.plan import Customers, FaultPlan
 from lab.dead_letters import parked, redrive
 from lab.placing import Placed, Placer
+from lab.repair.repairing import Repairer
 from lab.runs import workflow_id
 from lab.status import end_of
 from orders.loader import load_orders
@@ -27,7 +28,7 @@ from runtime.settings import SHIPPED_ORDERS, Settings
 from server.binary import find_temporal_binary
 from server.connect import connect_to
 from server.embedded import EmbeddedServer
-from tests.labs import Lab, failing, open_lab
+from tests.labs import Lab, failing, open_lab, until
 from workflows.order_saga import OrderSaga
 
 HISTORIES = Path(__file__).with_name("histories")
@@ -47,6 +48,19 @@ CANCELLED = ("called-off", "cancelled-later", "placed-late", "refused")
 """Cases in which the customer cancels: while something is parked, after the end, before placing, and too late."""
 
 _TOO_LATE = Dice(plan=FaultPlan(name="too late", customers=Customers(cancel=0, handover_ms=0)), seed=1)
+
+_STUCK_UNDO = Dice(
+    plan=FaultPlan.model_validate(
+        {
+            "name": "stuck undo",
+            "services": {
+                "invoicing": {"invoice.issued": {"permanent": 1}},
+                "marketing": {"cancellation.sent": {"transient": 1, "transient_attempts": 1000}},
+            },
+        }
+    ),
+    seed=1,
+)
 
 
 async def record(client: Client, data: Path) -> None:
@@ -69,6 +83,7 @@ async def record(client: Client, data: Path) -> None:
             async with open_lab(client, data / f"{case}-{style}", fakes=fakes) as lab:
                 await _cancel(lab, one, style, case)
             await _store(client, style, one, case)
+    await _record_repaired(client, data, order)
     guest = order.model_copy(update={"order_id": f"{order.order_id}.guest", "customer_id": None})
     async with open_lab(client, data / "guest") as lab:
         for style in STYLES:
@@ -80,6 +95,21 @@ async def record(client: Client, data: Path) -> None:
         await lab.placer.publish(later)
         await client.get_workflow_handle(workflow_id("choreography", guest.order_id)).result()
         await _store(client, "choreography", guest, "later-event")
+
+
+async def _record_repaired(client: Client, data: Path, order: Order) -> None:
+    """An order that was terminated while it was undone, and repaired."""
+    for style in STYLES:
+        one = order.model_copy(update={"order_id": f"{order.order_id}.repaired"})
+        async with open_lab(client, data / f"repaired-{style}") as lab:
+            await Placer(client, lab.name, _STUCK_UNDO).place(one, style)
+            await until(lambda lab=lab, one=one, style=style: "campaign.rejoined" in lab.effects(one, style))  # type: ignore[misc]
+            await client.get_workflow_handle(workflow_id(style, one.order_id)).terminate()
+            found = await Repairer(client, lab.name, lab.settings).examine(one.order_id, style)
+            assert found is not None
+            await found.do()
+            await end_of(client, Placed(style, one.order_id, known=True))
+        await _store(client, style, one, "repaired")
 
 
 async def _cancel(lab: Lab, order: Order, style: Style, case: str) -> None:

@@ -62,6 +62,9 @@ def must_end_alike(saga: PlacedOrder, choreography: PlacedOrder, books: Books) -
     clock says. Nor where another system's event has cancelled it in the one style that has events. But what was
     cancelled before it was placed can only end in one way, and so can what shipping refused to stop.
 
+    Nor where its run was broken off in one style: repaired, it goes on without the dice that it was placed with, and
+    may be kept where the other is not. If both are kept, or both cancelled, they have to be alike.
+
     Args:
         saga: the order in one style.
         choreography: the same in the other.
@@ -69,6 +72,8 @@ def must_end_alike(saga: PlacedOrder, choreography: PlacedOrder, books: Books) -
     """
     if _was_placed_late(saga) and _was_placed_late(choreography):
         return True
+    if (saga.was_broken_off or choreography.was_broken_off) and _was_undone(saga) != _was_undone(choreography):
+        return False
     is_off = _was_called_off(saga, books) or _was_called_off(choreography, books)
     return not (is_off or is_cancelled_from_outside(choreography) or _was_stopped(saga))
 
@@ -139,6 +144,14 @@ def _can_not_be_kept(order: PlacedOrder) -> bool:
 def _was_stopped(order: PlacedOrder) -> bool:
     """Whether Temporal itself was asked to cancel the saga, and that came before its end."""
     return any(run.workflow_type == ORDER_SAGA and run.stopped and run.closed != "completed" for run in order.runs)
+
+
+def _was_undone(order: PlacedOrder) -> bool:
+    """Whether its workflow says that it ended cancelled."""
+    result = order.last.result
+    if order.key.style == "saga":
+        return order.last.closed == "cancelled" or (isinstance(result, dict) and result.get("state") == "cancelled")
+    return is_called_off(order.last.shown) or order.has_ended_as("superseded")
 
 
 def _was_placed_late(order: PlacedOrder) -> bool:

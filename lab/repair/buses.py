@@ -52,10 +52,8 @@ class _BusPast:
         return None
 
     def lost_from(self, log: EventLog) -> list[Event]:
-        """What is lost from a log, of that which it has to know; services tell again what followed from it."""
-        names = {event.name for event in self.events}
-        roots = (event for event in self.events[-LONGEST:] if event.causationid not in names)
-        return [event for event in roots if not log.holds(event)]
+        """What is lost from a log, of that which it has to know: the facts of services, too, who may not tell again."""
+        return [event for event in self.events[-LONGEST:] if not log.holds(event)]
 
 
 class BusRepairer:
@@ -84,6 +82,8 @@ class BusRepairer:
             return self._forgotten(order_id, standing) if standing.is_known else None
         past = await self._past(order_id)
         status = await status_of(self._client, "choreography", order_id)
+        if status is None or status.run_id != run.run_id:  # somebody else has begun something since
+            return await self.examine(order_id, look)
         content = None if past.order is None else past.order.fingerprint
         case = Case(order_id, "choreography", status, standing.of(content))
         undo = self._undo(case, past, content, standing)
@@ -152,7 +152,7 @@ class BusRepairer:
                 await self._publisher.publish(event)
 
         named = ", ".join(event.name for event in lost)
-        why = f"{named} was accepted, but is lost from its log, as a run was reset: it is handed to its bus again"
+        why = f"{named} was accepted, but is lost from its log, as a run was reset: its bus is told again"
         return case.found(Todo.RECALL, why, publish)
 
     def _undo(

@@ -17,6 +17,7 @@ from runtime.errors import OrderIdTakenError
 from services.analytics import REVERSE_SALE
 from services.invoicing import ISSUE_CREDIT_NOTE, ISSUE_INVOICE
 from services.marketing import TELL_CUSTOMER
+from services.service import Cancellation
 from services.shipping import BEGIN_FULFILMENT, CANCEL_SHIPMENT
 from workflows.conversation import WISH
 from workflows.order_cancellation import OrderCancellation
@@ -41,6 +42,8 @@ class SagaPast:
     """What the customer has asked for last."""
     is_off: bool = False
     """Whether it was being undone, or had to be: a critical service had given up, or a person had stopped it."""
+    reason: str | None = None
+    """Why it was being undone, where that had begun."""
     refused: bool = False
     """Whether a service had refused it, as the id is another order's."""
 
@@ -97,7 +100,9 @@ class _Reader:
             self._past.is_off = True
         elif scheduled.activity_type.name:
             self._work[event.event_id] = scheduled.activity_type.name
-            self._past.is_off |= scheduled.activity_type.name in _UNDOING
+            if scheduled.activity_type.name in _UNDOING:
+                self._past.is_off = True
+                self._past.reason = (await self._decoded(scheduled.input, Cancellation)).reason
         else:
             self._end(event)
 

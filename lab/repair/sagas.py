@@ -68,6 +68,8 @@ class SagaRepairer:
             return self._forgotten(order_id, standing) if standing.is_known else None
         past = await saga_past(self._client, order_id)
         status = await status_of(self._client, "saga", order_id)
+        if status is None or status.run_id != run.run_id:  # somebody else has begun something since
+            return await self.examine(order_id, look)
         case = Case(order_id, "saga", status, standing.of(past.content))
         if run.status is WorkflowExecutionStatus.RUNNING:
             return await self._open(case, run)
@@ -138,7 +140,7 @@ class SagaRepairer:
             refused = past.refused or is_taken
             request = RepairRequest(
                 order_id=case.order_id,
-                reason=_REASON,
+                reason=past.reason or _REASON,
                 lab=self._lab,
                 content=content,
                 refused=refused,

@@ -112,6 +112,7 @@ async def test_an_order_broken_off_while_it_was_undone_is_undone_to_its_end(
     assert told[0].state is None
     assert found.is_whole
     assert found.finding.state is OrderState.CANCELLED
+    assert "invoic" in (found.finding.detail or ""), "the reason is the one that it was undone for"
     assert left_of(lab, order, style) == set()
     assert "invoice.issued" not in lab.effects(order, style)
     assert (await audited(lab, order)).violations == []
@@ -202,6 +203,25 @@ async def test_a_repair_that_was_broken_off_is_taken_up_by_the_next(labs: Labs, 
 
     assert found.is_whole
     assert found.finding.state in {OrderState.CANCELLED, OrderState.COMPLETED}
+
+
+async def test_an_order_repaired_in_one_style_is_kept_there_though_the_dice_are_against_it_and_the_audit_is_content(
+    labs: Labs, order: Order
+) -> None:
+    no_invoice = plan({"invoicing": {"invoice.issued": {"permanent": 1.0}}})
+    async with labs(absent=["invoicing"]) as lab:
+        for style in STYLES:
+            await Placer(lab.client, lab.name, no_invoice).place(order, style)
+        await until(lambda: is_at(lab, order, "saga", "shipment.created", "campaign.left", "sale.recorded"))
+        await terminate(lab, order, "saga")
+        async with hosting(lab.client, ["invoicing"], lab.settings, lab.name):
+            _, found = await repaired(lab, order, "saga")
+            await ended(lab, order, "choreography")
+            report = await audited(lab, order)
+
+    assert found.finding.state is OrderState.COMPLETED
+    assert left_of(lab, order, "choreography") == set()
+    assert report == AuditReport(checked=2, violations=[])
 
 
 @BOTH
