@@ -151,7 +151,7 @@ def _was_undone(order: PlacedOrder) -> bool:
     result = order.last.result
     if order.key.style == "saga":
         return order.last.closed == "cancelled" or (isinstance(result, dict) and result.get("state") == "cancelled")
-    return is_called_off(order.last.shown) or order.has_ended_as("superseded")
+    return is_called_off(order) or order.has_ended_as("superseded")
 
 
 def _was_placed_late(order: PlacedOrder) -> bool:
