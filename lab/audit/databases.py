@@ -8,7 +8,7 @@ from typing import TypeAlias
 from sqlalchemy import URL, MetaData, RowMapping, Table, create_engine, inspect, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from lab.audit.scenario import STYLES, Key
+from lab.audit.scenario import IN_DOUBT, STYLES, Key
 from runtime.errors import InputError
 from runtime.settings import Settings
 from stores import analytics, invoicing, marketing, shipping
@@ -77,7 +77,7 @@ class Books:
 
     def in_doubt(self, key: Key) -> set[str]:
         """Names of what may have been done for an order, and nobody knows whether it was."""
-        return {row["effect"] for row in self.of("effects", key) if row["state"] in {"begun", "possible"}}
+        return {row["effect"] for row in self.of("effects", key) if row["state"] in IN_DOUBT}
 
     def keys(self) -> set[Key]:
         """The orders that anything is stored about, keys closed before anything was done left out."""

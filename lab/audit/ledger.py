@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from lab.audit.databases import Books, Record
-from lab.audit.scenario import SERVICE_OF_EFFECT, STATES, STYLES, UNDO_OF, Key
+from lab.audit.scenario import IN_DOUBT, OUTSIDE_DATABASES, SERVICE_OF_EFFECT, STATES, STYLES, UNDO_OF, Key
 
 _OF_AN_ORDER = (
     "effects",
@@ -46,6 +46,8 @@ def _row_violations(row: Record) -> Iterator[str]:
         yield f"the ledger says that {service!r} did {effect}, which is {SERVICE_OF_EFFECT[effect]}'s"
     if row["state"] not in STATES:
         yield f"{effect} is {row['state']!r}, which no key can be"
+    if row["state"] in IN_DOUBT and effect not in OUTSIDE_DATABASES:
+        yield f"{effect} is {row['state']!r}, which only a mail can be"
     key = "/".join((row["style"], row["order_id"], service, effect))
     if row["idempotency_key"] != key:
         yield f"{effect} is under the key {row['idempotency_key']!r} and not under {key!r}"

@@ -37,8 +37,14 @@ SERVICE_OF_FACT = SERVICE_OF_EFFECT | {
 
 SERVICES = frozenset(SERVICE_OF.values())
 
-STATES = frozenset({"done", "closed"})
+IN_DOUBT = frozenset({"begun", "possible"})
+"""States of a key whose effect is outside the database, and may have happened or not."""
+
+STATES = frozenset({"done", "closed"}) | IN_DOUBT
 """Of a key in a service's ledger."""
+
+OUTSIDE_DATABASES = frozenset({"confirmation.sent", "cancellation.sent"})
+"""The effects of which a database can't be sure: mails."""
 
 CAMPAIGN = "christmas-2010"
 
