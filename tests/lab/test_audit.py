@@ -1224,7 +1224,8 @@ async def test_a_cancellation_that_let_itself_be_cancelled_is_found(changed_mind
 
     found = ending_violations(stopped, read_books(changed_minds.lab.settings))
 
-    assert found == ["its workflow was cancelled"]
+    repair = f"`orderlab repair {order.key.order_id}` finishes it"
+    assert found == [f"its workflow was cancelled: {repair}"]
 
 
 def test_only_an_update_that_cancels_counts_as_a_customer_s_wish() -> None:

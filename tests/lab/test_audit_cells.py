@@ -33,6 +33,7 @@ METADATA = {
 
 NOT_READ = {
     "fault_attempts": "how often the dice have thrown; nothing was done by that, and no order can be explained by it",
+    "outside_tries": "when a mail was tried last, by which its next attempt is timed; it says nothing of an order",
 }
 """Tables that the auditor does not read, and why not."""
 
