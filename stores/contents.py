@@ -19,12 +19,16 @@ from sqlalchemy import (
     Table,
     bindparam,
     create_engine,
+    make_url,
     select,
     update,
 )
 
 from orders.model import Style
 from stores.database import insert_if_new
+
+_PATIENCE_S = 3
+"""How long whoever places an order waits for a database that does not answer."""
 
 BY_ID_ALONE = "by id alone"
 """In the `info` of a table whose rows are about an order id, whatever order it stands for."""
@@ -80,7 +84,8 @@ def read_contents(url: URL | str, order_id: str) -> set[str]:
         order_id: of the order.
     """
     table = contents_table(MetaData())
-    engine = create_engine(url)
+    is_remote = make_url(url).get_backend_name() == "postgresql"
+    engine = create_engine(url, connect_args={"connect_timeout": _PATIENCE_S} if is_remote else {})
     try:
         with engine.connect() as db:
             return set(db.execute(select(table.c.content).where(table.c.order_id == order_id)).scalars())

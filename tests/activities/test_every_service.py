@@ -13,6 +13,7 @@ from faults.plan import FaultPlan
 from orders.model import Order, Placement
 from runtime.errors import OrderIdTakenError, SupersededError
 from services.service import Cancellation
+from stores.contents import read_contents
 from stores.ledger import now_us
 from tests.activities.conftest import Seen, at_once, cancelled, placed, until_known
 from tests.labs import namesake
@@ -368,6 +369,16 @@ def test_a_fact_that_neither_its_owner_nor_a_person_tells_is_not_believed_and_th
     assert seen.names() == sorted(service.done)
     assert service.on_order_cancelled(forged.model_copy(update={"byhand": "ann"})).note is None
     assert seen.names() == sorted(service.done + service.undone)
+
+
+def test_whoever_places_an_order_can_ask_which_contents_a_service_has_met_in_whatever_style(
+    service: Service, seen: Seen, order: Order
+) -> None:
+    service.do(placed(order, "saga"))
+    service.do(placed(namesake(order), "choreography"))
+
+    assert read_contents(seen.url, order.order_id) == {order.fingerprint, namesake(order).fingerprint}
+    assert read_contents(seen.url, "another") == set()
 
 
 def test_a_stranger_s_cancellation_has_none_of_the_powers_of_a_refusal(
