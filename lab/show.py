@@ -228,7 +228,8 @@ def effects(records: Sequence[EffectRecord]) -> RenderableType:
     for record in records:
         what = ", ".join(f"{name} {value}" for name, value in record.fact.items() if name != "order_id")
         at = on_our_clock(record.at).isoformat(" ", "milliseconds")
-        table.add_row(record.order_id, record.style, record.service, record.effect, at, what)
+        effect = record.effect if record.certain else f"{record.effect}, perhaps"
+        table.add_row(record.order_id, record.style, record.service, effect, at, what)
     return table
 
 
