@@ -52,6 +52,7 @@ FAULTS = {
     "its answer is lost": ActionFaults(ack_lost=1),
     "is delivered twice": ActionFaults(twice=1),
     "is late": ActionFaults(late=1, late_ms=300),
+    "takes its time": ActionFaults(service_time_ms=700),
     "fails for good": ActionFaults(permanent=1),
     "happens, but fails for good": ActionFaults(permanent_after=1),
 }
@@ -81,11 +82,14 @@ class LifeOfAnOrder(RuleBasedStateMachine):
         self.is_heard_of = False
 
     @initialize(
-        mishaps=st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(list(FAULTS))), max_size=2),
+        mishaps=st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(list(FAULTS))), max_size=4),
         handover_ms=st.sampled_from(HANDOVER_MS),
         which=st.integers(0, 20),
+        begins=st.sampled_from(((), STYLES, STYLES, STYLES)),
     )
-    def an_order(self, mishaps: list[tuple[tuple[str, str], str]], handover_ms: int, which: int) -> None:
+    def an_order(
+        self, mishaps: list[tuple[tuple[str, str], str]], handover_ms: int, which: int, begins: tuple[Style, ...]
+    ) -> None:
         services: dict[str, dict[str, ActionFaults]] = {}
         for (service, action), kind in mishaps:
             services.setdefault(service, {})[action] = FAULTS[kind]
@@ -94,6 +98,8 @@ class LifeOfAnOrder(RuleBasedStateMachine):
         order = self.shop.fresh_order(which)
         session = self.shop.session
         self.life = Life(session.client, session.lab, self.shop.settings, order, dice, self.shop.seen)
+        for style in begins:
+            self.place(style)
 
     # What is done
 
