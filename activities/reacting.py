@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from temporalio import activity
 
 from events.bus import ROUTE
-from events.catalogue import CancelRequested, OrderCancelled, OrderRefused
+from events.catalogue import OWNERS, CancelRequested, OrderCancelled, OrderRefused
 from events.envelope import OWN_SOURCES, Event, source_of
 from events.speaking import why_not_believed
 from events.subscriptions import Reaction, RoutedEvent, SubscriptionRegistry
@@ -30,6 +30,7 @@ class Reporter:
     """Tells the facts that follow from an event, routed to whoever wants to hear of them."""
 
     def __init__(self, service: str, registry: SubscriptionRegistry) -> None:
+        self._service = service
         self._source = source_of(service)
         self._registry = registry
 
@@ -43,8 +44,12 @@ class Reporter:
             cause: the event that was handled.
             facts: event type, with `__` for the dot, to what happened; None where it did not.
         """
-        told = {name.replace("__", "."): fact for name, fact in facts.items() if fact is not None}
+        told = {self._own(name.replace("__", ".")): fact for name, fact in facts.items() if fact is not None}
         return self._react(cause, told, prefix=cause.correlation_key)
+
+    def _own(self, event_type: str) -> str:
+        """The type under which this service may tell a fact; a copy of another, as in measurements, does not own it."""
+        return event_type if OWNERS.get(event_type, self._service) == self._service else f"{self._service}.{event_type}"
 
     def _react(self, cause: Event, told: Mapping[str, BaseModel], *, prefix: str) -> Reaction:
         now = datetime.now(UTC)
