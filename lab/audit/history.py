@@ -183,6 +183,8 @@ class Run:
     """The workflow has taken note of all that came."""
     previous_run: str | None
     """Id of the run that continued as this one."""
+    original_run: str
+    """Its own id; of one that came about as a person has reset another, the id of that one."""
     next_run: str | None
     """Id of the run that this one continued as."""
 
@@ -260,6 +262,7 @@ def read_run(events: Sequence[HistoryEvent]) -> Run:
         asked=talk.asked,
         answers=tuple(talk.answers),
         late_placements=tuple(talk.late_placements),
+        original_run=started.original_execution_run_id,
         stopped=talk.stopped,
         idle=reader.idle,
         previous_run=started.continued_execution_run_id or None,

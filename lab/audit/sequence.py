@@ -1,5 +1,6 @@
 """Guarantee 4: each subscriber is handed one event at a time, in the sequence of the log, parked ones aside."""
 
+import copy
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -26,10 +27,14 @@ def sequence_violations(runs: Sequence[Run]) -> list[str]:
     """
     found: list[str] = []
     lanes = _Lanes(found)
+    begun: dict[str, _Lanes] = {}
     for run in runs:
         inherited = {fact.identity for fact in run.inherited}
-        if not inherited:  # a log of its own: the one before, if any, was lost with a run that somebody terminated
+        if run.original_run in begun:  # a person has reset it: it does once more what it did since
+            lanes = begun[run.original_run].as_they_are()
+        elif not inherited:  # a log of its own: the one before, if any, was lost with a run that somebody terminated
             lanes = _Lanes(found)
+        begun.setdefault(run.original_run, lanes.as_they_are())
         lanes.begin(inherited)
         for step in run.steps:
             if isinstance(step, Logged):
@@ -56,6 +61,10 @@ class _Lanes:
         self._ended: dict[_Delivery, Outcome] = {}
         self._subscribers: dict[_Delivery, str] = {}
         self._tasks: dict[int, _Delivery] = {}
+
+    def as_they_are(self) -> "_Lanes":
+        """A copy, which finds for the same list."""
+        return copy.deepcopy(self, {id(self._found): self._found})
 
     def begin(self, inherited: set[Identity]) -> None:
         self._unseen |= inherited - self._logged

@@ -32,7 +32,7 @@ from lab.audit import AuditReport, Violation, audit, temporal
 from lab.audit.cancelling import has_request, must_end_alike
 from lab.audit.databases import Books, read_books
 from lab.audit.endings import ending_violations
-from lab.audit.history import read_run
+from lab.audit.history import Fact, read_run
 from lab.audit.orders import PlacedOrder, placed_order
 from lab.audit.scenario import Key
 from lab.audit.sequence import sequence_violations
@@ -1226,6 +1226,15 @@ async def test_a_cancellation_that_let_itself_be_cancelled_is_found(changed_mind
 
     repair = f"`orderlab repair {order.key.order_id}` finishes it"
     assert found == [f"its workflow was cancelled: {repair}"]
+
+
+async def test_a_run_that_a_person_has_reset_does_its_work_once_more_and_any_other_must_not(completed: Past) -> None:
+    order = await read(completed, "choreography")
+    run = replace(order.last, collected=(Fact("/desk", "t-1", "ticket.created", None),))  # it goes on with a log
+    other = replace(run, original_run="another")
+
+    assert sequence_violations((run, run)) == []
+    assert any("again, though it had handled it" in what for what in sequence_violations((run, other)))
 
 
 def test_only_an_update_that_cancels_counts_as_a_customer_s_wish() -> None:

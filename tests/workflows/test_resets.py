@@ -198,6 +198,26 @@ async def test_an_event_lost_as_a_run_was_reset_that_was_not_the_latest_is_told_
     assert (await audited(lab, order, "choreography")).violations == []
 
 
+async def test_a_run_that_goes_on_with_a_log_may_be_reset_and_does_its_work_once_more_without_being_accused(
+    lab: Lab, order: Order
+) -> None:
+    # given a log, and the run in which the order was placed goes on with it
+    ticket = Event(id="t-1", source="/desk", type="ticket.created", subject=order.order_id, time=datetime.now(UTC))
+    await lab.placer.publish(ticket)
+    await ended(lab, order, "choreography")
+    await lab.run(order, "choreography")
+    # when it is reset, twice
+    name = workflow_id("choreography", order.order_id)
+    for _ in range(2):
+        *_, latest = await runs_of(lab.client, name)
+        points = await points_of(lab.client, name, latest)
+        await reset(lab.client, name, latest, points[0])
+        status = await ended(lab, order, "choreography")
+
+        assert status.state is OrderState.COMPLETED
+        assert (await audited(lab, order, "choreography")).violations == []
+
+
 @BOTH
 async def test_an_order_reset_when_analytics_alone_had_undone_its_work_is_cancelled_and_never_completed(
     lab: Lab, order: Order, style: Style
