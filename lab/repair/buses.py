@@ -11,9 +11,10 @@ from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExec
 from events.bus import bus_id
 from events.catalogue import OrderCancelled, OrderRefused
 from events.envelope import Event
-from events.log import LONGEST, EventLog
+from events.log import LONGEST, EventLog, LogEntry
 from events.reading import recorded_log_of
-from events.recorded import recorded
+from events.recorded import Published, recorded
+from events.speaking import OUTSIDE
 from events.succession import BROKEN_OFF, how_it_ended
 from events.transport import EventPublisher
 from lab.dead_letters import parked_in
@@ -31,13 +32,21 @@ _REASON = "it was left half undone, and the rest was undone by a repair"
 SHOP = "orderlab/shop"
 """Source of the events by which the shop itself speaks."""
 
+REPAIRER = "orderlab repair"
+"""In whose name the facts of services are told again, where a log has lost them."""
+
 
 @dataclass
 class _BusPast:
     """What the histories of all runs tell together."""
 
-    events: list[Event]
-    """All that was accepted, each once, in sequence."""
+    accepted: list[Published]
+    """All events, each once, in sequence."""
+
+    @property
+    def events(self) -> list[Event]:
+        """The same, without how each came."""
+        return [one.routed.event for one in self.accepted]
 
     @property
     def placed(self) -> Event | None:
@@ -53,7 +62,9 @@ class _BusPast:
 
     def lost_from(self, log: EventLog) -> list[Event]:
         """What is lost from a log, of that which it has to know: the facts of services, too, who may not tell again."""
-        return [event for event in self.events[-LONGEST:] if not log.holds(event)]
+        return [
+            one.routed.event for one in self.accepted[-LONGEST:] if not log.holds(one.routed.event, told_by=one.told_by)
+        ]
 
 
 class BusRepairer:
@@ -149,7 +160,10 @@ class BusRepairer:
     def _recall(self, case: Case, lost: list[Event]) -> Repair:
         async def publish() -> None:
             for event in lost:
-                await self._publisher.publish(event)
+                # What services had told comes from outside now, so it counts as an act of whoever repairs.
+                counts = LogEntry.of(event, (), told_by=OUTSIDE).counts
+                told = event if counts else event.model_copy(update={"byhand": REPAIRER})
+                await self._publisher.publish(told)
 
         named = ", ".join(event.name for event in lost)
         why = f"{named} was accepted, but is lost from its log, as a run was reset: its bus is told again"
@@ -182,11 +196,10 @@ class BusRepairer:
         return publish
 
     async def _past(self, order_id: str) -> _BusPast:
-        found: dict[tuple[str, str], Event] = {}
+        found: dict[tuple[str, str], Published] = {}
         for run_id in await runs_of(self._client, bus_id(order_id)):
             run = await recorded(self._client, order_id, run_id)
             for published in run.published if run else ():
                 if published.entry.counts:
-                    event = published.routed.event
-                    found.setdefault(event.identity, event)
+                    found.setdefault(published.routed.event.identity, published)
         return _BusPast([*found.values()])
