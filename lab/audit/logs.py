@@ -48,18 +48,21 @@ def untold_effects(order: PlacedOrder, books: Books, everything: Books) -> Itera
     """Effects of which the log does not tell, and the other way round.
 
     A service that gave up may have done its work and failed to say so, and so may one whose bus was broken off. What
-    was done before the order was placed is from an earlier life of it, which Temporal has forgotten.
+    was done before the order was placed is from an earlier life of it, which Temporal has forgotten. What a person has
+    told in a service's place need not have happened, but if it has, it is told: a repair gives a log back what it lost.
 
     Args:
         order: in the choreographed style.
         books: the services' databases, without what they did for another order under the id.
         everything: the same with that: the log may tell of it, as where its customer has cancelled.
     """
-    told = {fact.type for fact in order.last.shown if counts(fact) and not fact.by_hand} & EFFECTS
+    believed = [fact for fact in order.last.shown if counts(fact) and fact.type in EFFECTS]
+    told = {fact.type for fact in believed}
+    told_by_services = {fact.type for fact in believed if not fact.by_hand}
     rows = [row for row in books.of("effects", order.key) if row["state"] == "done" and row["effect"] in EFFECTS]
     lately_done = {row["effect"] for row in rows if row["at_us"] >= order.placed_us}
     ever_done = {effect for key in (order.key, refused_key(order)) for effect in everything.effects(key)}
-    for effect in sorted(told - ever_done):
+    for effect in sorted(told_by_services - ever_done):
         yield f"its log tells of {effect}, which never happened"
     if not order.was_broken_off:
         silent = order.services_that_gave_up()
