@@ -114,7 +114,7 @@ def test_all_that_an_order_leaves_is_in_the_directory_and_is_found_there_again(
 
     assert placed.code == audited.code == 0, placed.err + audited.err
     assert f"starting a Temporal server on {name}" in placed.err
-    assert json.loads(audited.out) == {"checked": 2, "violations": []}
+    assert json.loads(audited.out) == {"checked": 2, "violations": [], "acts": []}
     assert {one.name for one in tmp_path.iterdir()} == {"order.json", name}
     made = {str(one.relative_to(tmp_path / name)) for one in (tmp_path / name).rglob("*.db")}
     assert made == {"temporal.db", *(f"services/{service.name}.db" for service in SERVICES)}

@@ -121,11 +121,15 @@ class PlacedOrder:
         return {service for service, outcome in latest.items() if outcome == "given up"}
 
     def compensated(self) -> set[str]:
-        """Services that have ever ended a compensation of it, whether there was anything to undo or not."""
+        """Services that have ever ended a compensation of it, whether there was anything to undo or not.
+
+        Not of another order under its id, which is undone as it was refused.
+        """
+        of_another = {fact.identity for fact in self.log if fact.content not in {None, self.content.fingerprint}}
         return {
             service_of_activity(work.activity)
             for work, outcome in _outcomes(self.runs)
-            if outcome == "done" and is_compensation(work.activity)
+            if outcome == "done" and is_compensation(work.activity) and work.event not in of_another
         }
 
     @property
