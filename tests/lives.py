@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from events.envelope import Event
 from events.reading import whole_log_of
 from faults.dice import Dice
-from lab.audit import audit
+from lab.audit import Violation, audit
 from lab.dead_letters import parked, redrive
 from lab.effects import all_effects
 from lab.patience import persistently
@@ -140,11 +140,11 @@ class Life:
         log = await persistently(lambda: whole_log_of(self.client, self.order.order_id))
         return [entry.id for entry in log.entries if entry.type == event_type] if log else []
 
-    async def audited(self) -> list[str]:
+    async def audited(self) -> list[Violation]:
         """What the auditor has to say."""
         ids = {self.order.order_id}
         report = await persistently(lambda: audit(self.client, self.settings, self.lab, order_ids=ids, parity=False))
-        return [str(violation) for violation in report.violations]
+        return report.violations
 
     async def not_to_be_replayed(self) -> list[str]:
         """Histories of it that today's code would not have made."""
