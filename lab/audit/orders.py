@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from lab.audit.history import Ended, Fact, Handed, Identity, Json, LatePlacement, Logged, Outcome, Recipient, Run, Wish
-from lab.audit.scenario import CRITICAL, ORDER_SAGA, Key, is_compensation, service_of_activity
+from lab.audit.scenario import CRITICAL, ORDER_SAGA, SERVICE_OF_FACT, Key, is_compensation, service_of_activity
 
 BROKEN_OFF = {"terminated", "failed", "timed out"}
 """How a run can close without a result."""
@@ -123,13 +123,15 @@ class PlacedOrder:
     def compensated(self) -> set[str]:
         """Services that have ever ended a compensation of it, whether there was anything to undo or not.
 
-        Not of another order under its id, which is undone as it was refused.
+        Not of another order under its id, which is undone as it was refused; nor where a stranger spoke for a service,
+        which no service believes, whoever hands it over.
         """
-        of_another = {fact.identity for fact in self.log if fact.content not in {None, self.content.fingerprint}}
+        own = {None, self.content.fingerprint}
+        not_its_own = {fact.identity for fact in self.log if fact.content not in own or _is_a_stranger_s(fact)}
         return {
             service_of_activity(work.activity)
             for work, outcome in _outcomes(self.runs)
-            if outcome == "done" and is_compensation(work.activity) and work.event not in of_another
+            if outcome == "done" and is_compensation(work.activity) and work.event not in not_its_own
         }
 
     @property
@@ -163,6 +165,12 @@ class PlacedOrder:
         """The runs since the last one that was broken off: what that one had parked went with it."""
         broken_off = [number for number, run in enumerate(self.runs) if run.closed in BROKEN_OFF]
         return self.runs[broken_off[-1] + 1 :] if broken_off else self.runs
+
+
+def _is_a_stranger_s(fact: Fact) -> bool:
+    """Whether it is a service's to tell, and but says that it is neither that one's nor a person's."""
+    owner = SERVICE_OF_FACT.get(fact.type)
+    return owner is not None and not fact.by_hand and fact.source != f"orderlab/{owner}"
 
 
 def _outcomes(runs: Iterable[Run]) -> Iterator[tuple[Handed, Outcome]]:
