@@ -25,9 +25,13 @@ from hosting.heartbeats import Heartbeats
 from hosting.threads import AbandonableThreads
 from hosting.workers import for_workers, hosting
 from lab.effects import all_effects
-from lab.placing import Placer
+from lab.parity import UNDONE_BY
+from lab.placing import Placed, Placer
+from lab.repair.finding import Finding, Repair, Todo
+from lab.repair.repairing import Repairer
 from lab.runs import runs_of, workflow_id
 from lab.status import OrderStatus, end_of, status_of
+from orders.loader import OrderBook, campaign_audience
 from orders.model import Order, Style
 from runtime.settings import Settings
 from services.order_placed import WORKERS
@@ -155,6 +159,44 @@ async def _is_gone(client: Client, name: str) -> bool:
         listed = [run.id async for run in client.list_workflows(f"WorkflowId = '{name}'")]
         return error.status is RPCStatusCode.NOT_FOUND and not listed
     return False
+
+
+async def ended(lab: Lab, order: Order, style: Style) -> OrderStatus:
+    """Wait until an order has ended; answers how it stands."""
+    await asyncio.wait_for(end_of(lab.client, Placed(style, order.order_id, known=True), look_every_s=0.1), 30)
+    status = await status_of(lab.client, style, order.order_id)
+    assert status is not None
+    return status
+
+
+def left_of(lab: Lab, order: Order, style: Style) -> set[str]:
+    """Effects that were not undone; and no effect happened twice."""
+    done = lab.effects(order, style)
+    assert len(done) == len(set(done))
+    return {effect for effect in done if effect in UNDONE_BY and UNDONE_BY[effect] not in done}
+
+
+async def repaired(lab: Lab, order: Order, style: Style) -> tuple[list[Finding], Repair]:
+    """Repair an order as the command does; answers what was found on the way, and how it stands then."""
+    told: list[Finding] = []
+
+    async def wait(_: Todo) -> None:
+        await ended(lab, order, style)
+
+    repairer = Repairer(lab.client, lab.name, lab.settings)
+    found = await repairer.repair(order.order_id, style, ended=wait, tell=lambda repair: told.append(repair.finding))
+    assert found is not None
+    return told, found
+
+
+def due_of(order: Order, book: OrderBook) -> set[str]:
+    """What is done for an order that is kept."""
+    due = set(UNDONE_BY)
+    if order.is_guest:
+        due.discard("confirmation.sent")
+    if order.customer_id not in campaign_audience(book.orders):
+        due.discard("campaign.left")
+    return due
 
 
 def namesake(order: Order) -> Order:

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lab.parity import UNDONE_BY
 from lab.processes import Child
 from lab.running import whole_lab
-from orders.loader import OrderBook, campaign_audience
+from orders.loader import OrderBook
 from orders.model import Order
 from runtime.settings import Settings
 from server.binary import find_temporal_binary
@@ -58,15 +57,6 @@ class Shop:
         """End the server by SIGKILL; it is started again."""
         assert self.session.server is not None
         self.do(self.session.server.kill())
-
-    def due(self, order: Order) -> set[str]:
-        """What is done for an order that is kept."""
-        due = set(UNDONE_BY)
-        if order.is_guest:
-            due.discard("confirmation.sent")
-        if order.customer_id not in campaign_audience(self.book.orders):
-            due.discard("campaign.left")
-        return due
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from events.speaking import OUTSIDE
 from events.succession import BROKEN_OFF, how_it_ended
 from events.transport import EventPublisher
 from lab.dead_letters import parked_in
-from lab.repair.finding import Case, Repair, Todo
+from lab.repair.finding import BY_A_REPAIR, Case, Repair, Todo, how_it_closed
 from lab.repair.redriving import redriving
 from lab.repair.standing import Look, Standing
 from lab.runs import is_at_work, latest_run, runs_of
@@ -26,8 +26,6 @@ from lab.status import status_of
 from orders.model import Order
 from services.order_placed import registry
 from services.service import task_queue
-
-_REASON = "it was left half undone, and the rest was undone by a repair"
 
 SHOP = "orderlab/shop"
 """Source of the events by which the shop itself speaks."""
@@ -130,7 +128,7 @@ class BusRepairer:
         )
 
     async def _broken_off(self, case: Case, run: WorkflowExecutionDescription) -> Repair:
-        how = "" if run.status is None else run.status.name.lower().replace("_", " ")
+        how = how_it_closed(run)
         ended = await how_it_ended(self._client, case.order_id, run.run_id)
         if ended is None or not ended.log.entries:
             return case.found(Todo.NOTHING, f"its bus was broken off ({how}), and nobody can read what was in its log")
@@ -176,9 +174,9 @@ class BusRepairer:
         is_taken = content is not None and any(known != content for known in standing.contents.values())
         earlier = sum(event.source == SHOP and event.type == "order.cancelled" for event in past.events)
         placed_us = None if past.placed is None else int(past.placed.time.timestamp() * 1e6)
-        told = OrderCancelled(order_id=case.order_id, reason=_REASON)
+        told = OrderCancelled(order_id=case.order_id, reason=BY_A_REPAIR)
         if is_taken:
-            told = OrderRefused(order_id=case.order_id, reason=_REASON, refused=True, placed_us=placed_us)
+            told = OrderRefused(order_id=case.order_id, reason=BY_A_REPAIR, refused=True, placed_us=placed_us)
         event = Event(
             id=f"{case.order_id}/order.cancelled/repair-{earlier + 1}",  # the same for all who repair at this moment
             source=SHOP,

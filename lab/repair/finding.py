@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pydantic import BaseModel
+from temporalio.client import WorkflowExecutionDescription
 
 from events.log import OrderState
 from lab.repair.standing import Standing
 from lab.status import OrderStatus
 from orders.model import Style
 from services.order_placed import SERVICES
+
+BY_A_REPAIR = "it was left half undone, and the rest was undone by a repair"
+"""Why an order is cancelled of which nobody knows any more why its undoing had begun."""
 
 
 class Todo(StrEnum):
@@ -44,6 +48,11 @@ class Finding(BaseModel):
     todo: Todo
     why: str
     """What is wrong, if anything, and what is done about it, for people."""
+
+
+def how_it_closed(run: WorkflowExecutionDescription) -> str:
+    """How the server says that a run was closed, in words: `timed out`."""
+    return "" if run.status is None else run.status.name.lower().replace("_", " ")
 
 
 async def _nothing() -> None:

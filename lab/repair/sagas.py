@@ -13,7 +13,7 @@ from events.bus import WORKFLOW_TASK_TIMEOUT
 from events.edge import order_placed
 from events.succession import BROKEN_OFF
 from lab.dead_letters import parked_in
-from lab.repair.finding import Case, Repair, Todo
+from lab.repair.finding import BY_A_REPAIR, Case, Repair, Todo, how_it_closed
 from lab.repair.redriving import redriving
 from lab.repair.saga_past import SagaPast, saga_past
 from lab.repair.standing import Look, Standing
@@ -27,8 +27,6 @@ from workflows.conversation import WISH
 from workflows.order_cancellation import OrderCancellation
 from workflows.order_repair import OrderRepair
 from workflows.order_saga import OrderSaga
-
-_REASON = "it was left half undone, and the rest was undone by a repair"
 
 
 class _Options(TypedDict):
@@ -103,7 +101,7 @@ class SagaRepairer:
     def _broken_off(
         self, case: Case, run: WorkflowExecutionDescription, past: SagaPast, undo: Callable[[], Awaitable[None]]
     ) -> Repair:
-        how = f"its workflow was broken off ({_word(run)})"
+        how = f"its workflow was broken off ({how_it_closed(run)})"
         if past.is_off or case.standing.is_off:
             return case.found(Todo.UNDO, f"{how} while the order was to be undone: what stands is undone", undo)
         if past.placement is not None:
@@ -140,7 +138,7 @@ class SagaRepairer:
             refused = past.refused or is_taken
             request = RepairRequest(
                 order_id=case.order_id,
-                reason=past.reason or _REASON,
+                reason=past.reason or BY_A_REPAIR,
                 lab=self._lab,
                 content=content,
                 refused=refused,
@@ -198,7 +196,3 @@ class SagaRepairer:
             "search_attributes": attributes_of(case.order_id, "saga"),
             "id_reuse_policy": WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         }
-
-
-def _word(run: WorkflowExecutionDescription) -> str:
-    return "" if run.status is None else run.status.name.lower().replace("_", " ")

@@ -34,7 +34,7 @@ from orders.model import STYLES, Style
 from runtime.errors import OrderlabError
 from services.order_placed import SERVICES, WORKERS
 from services.order_placed import UNDONE_BY as EFFECTS
-from tests.labs import namesake
+from tests.labs import due_of, namesake
 from tests.lives import Life
 from tests.processes import forget_environment
 from tests.shops import PATIENCE_S, Shop, impatient_server, shop_in_a_thread
@@ -228,7 +228,7 @@ class LifeOfAnOrder(RuleBasedStateMachine):
         """In what the state that is shown and the effects disagree."""
         left = {effect for effect in done if effect in UNDONE_BY and UNDONE_BY[effect] not in done}
         undone = {effect for effect in done if effect in UNDONE_BY} - left
-        due = self.shop.due(self.life.order) if shown.style in self.placed else set()
+        due = due_of(self.life.order, self.shop.book) if shown.style in self.placed else set()
         match shown.state:
             case OrderState.COMPLETED if left != due or undone:
                 yield "not everything was done, or more than that"

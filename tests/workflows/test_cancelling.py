@@ -13,13 +13,13 @@ from lab.cancelling import Canceller
 from lab.dead_letters import Outcome, parked, redrive
 from lab.effects import all_effects
 from lab.parity import UNDONE_BY, compare_styles
-from lab.placing import Placed, Placer
+from lab.placing import Placer
 from lab.runs import workflow_id
-from lab.status import OrderStatus, end_of, status_of
+from lab.status import end_of
 from orders.cancelling import BY_THE_CUSTOMER, CancelDecision
 from orders.model import STYLES, Order, Style
 from runtime.errors import InputError, OrderlabError
-from tests.labs import Lab, Labs, failing, holding, until, until_listed
+from tests.labs import Lab, Labs, ended, failing, holding, left_of, until, until_listed
 
 BOTH = pytest.mark.parametrize("style", STYLES)
 
@@ -36,20 +36,6 @@ INVOICING = {"saga": "invoicing.issue_invoice", "choreography": "invoicing.on_or
 
 def canceller(lab: Lab) -> Canceller:
     return Canceller(lab.client, lab.name)
-
-
-async def ended(lab: Lab, order: Order, style: Style) -> OrderStatus:
-    await asyncio.wait_for(end_of(lab.client, Placed(style, order.order_id, known=True), look_every_s=0.1), 30)
-    status = await status_of(lab.client, style, order.order_id)
-    assert status is not None
-    return status
-
-
-def left_of(lab: Lab, order: Order, style: Style) -> set[str]:
-    """Effects that were not undone; and no effect happened twice."""
-    done = lab.effects(order, style)
-    assert len(done) == len(set(done))
-    return {effect for effect in done if effect in UNDONE_BY and UNDONE_BY[effect] not in done}
 
 
 @BOTH

@@ -32,11 +32,12 @@ from lab.running import whole_lab
 from lab.runs import workflow_id
 from lab.status import end_of
 from orders.cancelling import CancelDecision
-from orders.loader import OrderBook, campaign_audience
+from orders.loader import OrderBook
 from orders.model import STYLES, Order, Style
 from runtime.settings import Settings
 from services.order_placed import SERVICES, WORKERS
 from services.order_placed import UNDONE_BY as EFFECTS
+from tests.labs import due_of
 from tests.processes import forget_environment
 
 EXAMPLES = 4
@@ -275,7 +276,7 @@ class Shop:
         """Run an example; answers what is wrong with how its orders ended."""
         orders = self.book.take(len(example.programs), 1, next(self._labels))
         lives = [
-            Life(self.client, self.lab, order, style, program, self._due(order))
+            Life(self.client, self.lab, order, style, program, due_of(order, self.book))
             for order, program in zip(orders, example.programs, strict=True)
             for style in STYLES
         ]
@@ -296,14 +297,6 @@ class Shop:
         self.seen.update("accepted" if answer.accepted else "refused" for life in lives for answer in life.answers)
         await asyncio.wait_for(self._redrive_all(lives), PATIENCE_S)
         return await self._wrongs(lives)
-
-    def _due(self, order: Order) -> set[str]:
-        due = set(UNDONE_BY)
-        if order.is_guest:
-            due.discard("confirmation.sent")
-        if order.customer_id not in campaign_audience(self.book.orders):
-            due.discard("campaign.left")
-        return due
 
     async def _kill(self, kill: Kill, under_way: dict[asyncio.Task[None], Life]) -> None:
         await asyncio.sleep(kill.at_ms / 1e3)

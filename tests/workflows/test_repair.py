@@ -14,18 +14,17 @@ from lab.audit import AuditReport, audit
 from lab.cancelling import Canceller
 from lab.effects import all_effects
 from lab.parity import UNDONE_BY
-from lab.placing import Placed, Placer
-from lab.repair.finding import Finding, Repair, Todo
+from lab.placing import Placer
+from lab.repair.finding import Finding, Todo
 from lab.repair.repairing import Repairer
 from lab.runs import runs_of, workflow_id
-from lab.status import end_of
 from orders.cancelling import CancelRequest
 from orders.model import STYLES, Order, Style
 from services.order_placed import registry
 from services.service import Cancellation
 from stores.analytics import METADATA
 from stores.ledger import Ledger
-from tests.labs import Lab, Labs, failing, forget, holding, namesake, open_lab, until
+from tests.labs import Lab, Labs, ended, failing, forget, holding, left_of, namesake, open_lab, repaired, until
 from workflows.conversation import WISH
 
 BOTH = pytest.mark.parametrize("style", STYLES)
@@ -51,24 +50,6 @@ STUCK_UNDO_TOO_LATE = plan(NO_INVOICE_AND_NO_MAIL, customers={"cancel": 0, "hand
 TOO_LATE = plan({}, customers={"cancel": 0, "handover_ms": 0})
 
 
-async def repaired(lab: Lab, order: Order, style: Style) -> tuple[list[Finding], Repair]:
-    """Repair an order as the command does; answers what was found on the way, and how it stands then."""
-    told: list[Finding] = []
-    repairer = Repairer(lab.client, lab.name, lab.settings)
-    found = await repairer.repair(
-        order.order_id,
-        style,
-        ended=lambda _: ended(lab, order, style),
-        tell=lambda repair: told.append(repair.finding),
-    )
-    assert found is not None
-    return told, found
-
-
-async def ended(lab: Lab, order: Order, style: Style) -> None:
-    await asyncio.wait_for(end_of(lab.client, Placed(style, order.order_id, known=True), look_every_s=0.1), 30)
-
-
 async def terminate(lab: Lab, order: Order, style: Style) -> None:
     await lab.client.get_workflow_handle(workflow_id(style, order.order_id)).terminate()
 
@@ -79,13 +60,6 @@ async def audited(lab: Lab, order: Order) -> AuditReport:
 
 def todos(told: list[Finding]) -> list[Todo]:
     return [one.todo for one in told]
-
-
-def left_of(lab: Lab, order: Order, style: Style) -> set[str]:
-    """Effects that were not undone; and no effect happened twice."""
-    done = lab.effects(order, style)
-    assert len(done) == len(set(done))
-    return {effect for effect in done if effect in UNDONE_BY and UNDONE_BY[effect] not in done}
 
 
 def is_at(lab: Lab, order: Order, style: Style, *effects: str) -> bool:

@@ -1,6 +1,5 @@
 """Runs that a person resets, to any point: what was undone stays undone, and what was accepted is not lost for good."""
 
-import asyncio
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -18,17 +17,14 @@ from events.reading import whole_log_of
 from lab.audit import AuditReport, audit
 from lab.cancelling import Canceller
 from lab.parity import UNDONE_BY
-from lab.placing import Placed
-from lab.repair.finding import Finding, Repair, Todo
-from lab.repair.repairing import Repairer
+from lab.repair.finding import Todo
 from lab.runs import runs_of, workflow_id
-from lab.status import OrderStatus, end_of, status_of
 from orders.model import STYLES, Order, Style
 from services.order_placed import registry
 from services.service import Cancellation
 from stores.analytics import METADATA
 from stores.ledger import Ledger
-from tests.labs import Lab, Labs, failing, holding, until, until_listed
+from tests.labs import Lab, Labs, ended, failing, holding, left_of, repaired, until, until_listed
 
 BOTH = pytest.mark.parametrize("style", STYLES)
 
@@ -55,36 +51,10 @@ async def reset(client: Client, name: str, run_id: str, point: int) -> None:
     )
 
 
-async def ended(lab: Lab, order: Order, style: Style) -> OrderStatus:
-    await asyncio.wait_for(end_of(lab.client, Placed(style, order.order_id, known=True), look_every_s=0.1), 30)
-    status = await status_of(lab.client, style, order.order_id)
-    assert status is not None
-    return status
-
-
-def left_of(lab: Lab, order: Order, style: Style) -> set[str]:
-    """Effects that were not undone; and no effect happened twice."""
-    done = lab.effects(order, style)
-    assert len(done) == len(set(done))
-    return {effect for effect in done if effect in UNDONE_BY and UNDONE_BY[effect] not in done}
-
-
 async def audited(lab: Lab, order: Order, *styles: Style) -> AuditReport:
     for style in styles:
         await until_listed(lab.client, workflow_id(style, order.order_id))
     return await audit(lab.client, lab.settings, lab.name, order_ids=[order.order_id])
-
-
-async def repaired(lab: Lab, order: Order, style: Style) -> tuple[list[Finding], Repair]:
-    told: list[Finding] = []
-
-    async def wait(_: Todo) -> None:
-        await ended(lab, order, style)
-
-    repairer = Repairer(lab.client, lab.name, lab.settings)
-    found = await repairer.repair(order.order_id, style, ended=wait, tell=lambda one: told.append(one.finding))
-    assert found is not None
-    return told, found
 
 
 async def cancelled_on_its_way(lab: Lab, order: Order, style: Style, thanking: holding) -> None:
