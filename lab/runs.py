@@ -1,6 +1,8 @@
 """The workflow that runs an order in one style: its id, and the latest run under it."""
 
-from temporalio.client import Client, WorkflowExecutionDescription
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from events.bus import bus_id
@@ -10,6 +12,10 @@ from runtime.search import runs_under
 
 DIGEST = "digest"
 """Key of the memo of a saga: fingerprint of the order, by which the same one is known when it is placed again."""
+
+
+_TIMER_IS_LATE = timedelta(seconds=1)
+"""By so much at most, on a server that is not itself away."""
 
 
 def workflow_id(style: Style, order_id: str) -> str:
@@ -38,9 +44,17 @@ async def latest_run(client: Client, lab: str, style: Style, key: str) -> Workfl
 
 
 def is_at_work(run: WorkflowExecutionDescription) -> bool:
-    """Whether anything is under way in an open run; then it must not be queried (docs/decisions, 29)."""
+    """Whether anything is under way in an open run; then it must not be queried (docs/decisions, 29).
+
+    A run that continued as new is: the next one may have begun before the server answered. And so is one that has not
+    had its first workflow task: where runs continue as new within a second, the server (1.29) lets the next one wait.
+    """
     raw = run.raw_description
-    return bool(raw.pending_activities) or raw.HasField("pending_workflow_task")
+    went_on = run.status is WorkflowExecutionStatus.CONTINUED_AS_NEW
+    begins_at = run.execution_time or run.start_time
+    waits = run.start_time < begins_at and datetime.now(UTC) < begins_at + _TIMER_IS_LATE
+    is_new = run.history_length == 1
+    return went_on or is_new or waits or bool(raw.pending_activities) or raw.HasField("pending_workflow_task")
 
 
 async def runs_of(client: Client, workflow_id: str) -> list[str]:
