@@ -1,6 +1,7 @@
 """Cancels orders as a customer does, at whatever moment: asks the saga, or publishes `order.cancel_requested`."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
@@ -36,6 +37,7 @@ from workflows.order_saga import OrderSaga
 from workflows.saga import REFUSED
 
 _LOOK_EVERY_S = 0.05
+_TAKEN_IN_AFTER_S = 0.01
 
 
 class Canceller:
@@ -164,12 +166,25 @@ class Canceller:
             run = await persistently(lambda: latest_run(self._client, self._lab, "choreography", order_id))
             answer = _answer_in(await persistently(lambda: facts_of(self._client, order_id)))
             if answer is not None:
+                await self._taken_in(order_id)
                 return answer
             if run is None or not is_at_work(run):  # nor was it at work before we looked for the answer
                 raise OrderlabError(
                     f"nobody could decide about order {order_id}: `orderlab repair {order_id}` asks once more"
                 )
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _taken_in(self, order_id: str) -> None:
+        """Wait until the log has what the history tells: an `order.placed` that comes sooner would be logged first.
+
+        Services would then do what they undo a moment later. A bus without a worker is not waited for.
+        """
+        give_up_at = time.monotonic() + 2 * WORKFLOW_TASK_TIMEOUT.total_seconds()
+        while time.monotonic() < give_up_at:
+            run = await persistently(lambda: latest_run(self._client, self._lab, "choreography", order_id))
+            if run is None or not run.raw_description.HasField("pending_workflow_task"):
+                return
+            await asyncio.sleep(_TAKEN_IN_AFTER_S)
 
 
 def _answer_in(log: Sequence[LogEntry]) -> CancelDecision | None:

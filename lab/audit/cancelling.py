@@ -155,11 +155,14 @@ def _was_undone(order: PlacedOrder) -> bool:
 
 
 def _was_placed_late(order: PlacedOrder) -> bool:
-    """Whether it was cancelled before it was placed."""
+    """Whether it was cancelled before it was placed; that it was only asked for before lets services begin."""
     if order.key.style == "saga":
         return all(run.workflow_type == ORDER_CANCELLATION for run in order.runs)
-    sequence = [fact.type for fact in order.log if fact.type in {CANCEL_REQUESTED, "order.placed"}]
-    return sequence[:1] == [CANCEL_REQUESTED]
+    requests = _requests(order)
+    sequence = [
+        fact.type for fact in order.log if fact.type == "order.placed" or (counts(fact) and fact.cause in requests)
+    ]
+    return sequence[:1] == ["order.cancelled"]
 
 
 def _requests(order: PlacedOrder) -> set[str]:

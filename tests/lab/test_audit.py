@@ -37,6 +37,7 @@ from lab.audit.orders import PlacedOrder, placed_order
 from lab.audit.scenario import Key
 from lab.audit.sequence import sequence_violations
 from lab.cancelling import Canceller
+from lab.effects import all_effects
 from lab.placing import Placed, Placer
 from lab.runs import runs_of, workflow_id
 from lab.status import end_of
@@ -1350,6 +1351,35 @@ async def test_a_state_that_differs_by_the_moment_of_a_cancellation_is_no_violat
         report = await audit(lab.client, lab.settings, lab.name)
 
     assert report == AuditReport(checked=6, violations=[])
+
+
+async def test_an_order_that_services_began_before_they_heard_of_its_earlier_cancellation_need_not_end_as_its_saga(
+    labs: Labs, order: Order
+) -> None:
+    never_reversed = FaultPlan.model_validate(
+        {"name": "never reversed", "services": {"analytics": {"sale.reversed": {"permanent": 1}}}}
+    )
+    shipping = holding("shipping.on_cancel_requested")
+    async with labs(fakes=[shipping], absent=["bus"]) as lab:
+        placer = Placer(lab.client, lab.name, Dice(plan=never_reversed, seed=1))
+        await cancel(lab, order, "saga")
+        async with hosting(lab.client, ["bus"], lab.settings, lab.name):
+            asked = asyncio.create_task(placer.canceller.cancel(order.order_id, "choreography"))
+            await asyncio.to_thread(shipping.begun.wait, 30)
+        shipping.released.set()
+        # shipping has answered, and before the bus hears of that, it hears of the order
+        await until(lambda: bool(read_books(lab.settings).of("cancellations", Key("choreography", order.order_id))))
+        for style in STYLES:
+            await placer.place(order, style)
+        async with hosting(lab.client, ["bus"], lab.settings, lab.name):
+            await asked
+            for style in STYLES:
+                await ended(lab, order, style)
+        report = await audit(lab.client, lab.settings, lab.name)
+        recorded_in = [record.style for record in all_effects(lab.settings) if record.effect == "sale.recorded"]
+
+    assert recorded_in == ["choreography"]
+    assert report == AuditReport(checked=2, violations=[])
 
 
 async def test_a_saga_that_temporal_cancelled_need_not_end_as_the_choreography_does(labs: Labs, order: Order) -> None:

@@ -6,6 +6,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 
 from events.log import OrderState
+from events.reading import facts_of
 from faults.dice import Dice
 from faults.plan import Customers, FaultPlan
 from hosting.workers import hosting
@@ -52,6 +53,31 @@ async def test_a_cancellation_that_arrives_before_the_order_is_remembered_and_th
     assert status.state is OrderState.CANCELLED
     assert lab.effects(order, style) == []
     assert [one.known for one in again] == [True]
+
+
+async def test_a_customer_is_told_of_the_cancellation_only_once_the_log_has_it_so_an_order_after_it_is_never_begun(
+    labs: Labs, order: Order
+) -> None:
+    shipping = holding("shipping.on_cancel_requested")
+
+    async with labs(fakes=[shipping], absent=["bus"]) as lab:
+        async with hosting(lab.client, ["bus"], lab.settings, lab.name):
+            asked = asyncio.create_task(canceller(lab).cancel(order.order_id, "choreography"))
+            await asyncio.to_thread(shipping.begun.wait, 30)
+        shipping.released.set()
+        async with asyncio.timeout(30):  # shipping has answered, and nobody has taken that into the log yet
+            while len(await facts_of(lab.client, order.order_id)) == 1:  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.02)
+        told_early, _ = await asyncio.wait({asked}, timeout=0.5)
+        async with hosting(lab.client, ["bus"], lab.settings, lab.name):
+            answer = await asyncio.wait_for(asked, 30)
+            await lab.placer.place(order, "choreography")
+            status = await ended(lab, order, "choreography")
+
+    assert not told_early
+    assert answer == ACCEPTED
+    assert status.state is OrderState.CANCELLED
+    assert lab.effects(order, "choreography") == []
 
 
 @BOTH
