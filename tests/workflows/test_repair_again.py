@@ -107,10 +107,9 @@ async def test_what_a_bus_was_told_when_a_person_reset_it_before_that_cancels_no
 
 async def until_given_up(lab: Lab, name: str) -> None:
     """Wait until the run has been told that invoicing gave up."""
+    run = lab.client.get_workflow_handle(name)
     async with asyncio.timeout(10):
-        while "invoic" in str(
-            (await lab.client.get_workflow_handle(name).describe()).raw_description.pending_activities
-        ):
+        while "invoic" in str((await run.describe()).raw_description.pending_activities):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
