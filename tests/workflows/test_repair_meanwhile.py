@@ -33,7 +33,7 @@ from services.service import task_queue
 from tests.labs import Lab, Labs, due_of, ended, forget, left_of, repaired, until
 from tests.lives import Life
 from tests.meanwhile import Deed, meanwhile
-from tests.workflows.test_repair import STUCK_UNDO, plan, terminate, todos, undo_sale
+from tests.workflows.test_repair import plan, terminate, todos, undo_sale
 from workflows.order_cancellation import OrderCancellation
 
 EXAMPLES = {"long": 40}
@@ -43,9 +43,15 @@ ORDERS = 8
 """In each example."""
 PATIENCE_S = 120
 
-NO_THANKS = plan({"marketing": {"confirmation.sent": {"transient": 1.0, "transient_attempts": 1000}}})
+A_WHILE: dict[str, object] = {"transient": 1.0, "transient_attempts": 5}
+"""Fails for six seconds: who goes on with it, and is no repair, is met by that, too."""
+
+NO_THANKS = plan({"marketing": {"confirmation.sent": A_WHILE}})
 THANKS_GIVEN_UP = plan({"marketing": {"confirmation.sent": {"permanent": 1.0}}})
-NO_CANCELLATION_MAIL = plan({"marketing": {"cancellation.sent": {"transient": 1.0, "transient_attempts": 1000}}})
+NO_CANCELLATION_MAIL = plan({"marketing": {"cancellation.sent": A_WHILE}})
+STUCK_UNDO = plan(
+    {"invoicing": {"invoice.issued": {"permanent": 1.0}}, "marketing": {"cancellation.sent": A_WHILE}},
+)
 
 
 async def broken_on_its_way(lab: Lab, order: Order, style: Style) -> None:
@@ -202,7 +208,8 @@ async def test_whatever_others_do_meanwhile_a_repaired_order_is_whole_and_each_t
         wrong += [f"{under_way[task].program}: {error!r}" for task in done if (error := task.exception())]
         if wrong:
             return wrong
-        ids = [order.order_id for order in orders]
+        # nobody has a reason to undo an order in part, so the auditor goes on to accuse whoever has done that
+        ids = [one.order.order_id for one in lives if WAYS[one.program.way] is not undone_by_analytics_alone]
         report = await audit(lab.client, lab.settings, lab.name, order_ids=ids, parity=False)
         return [*(one for life in lives for one in life.wrongs(book)), *map(str, report.violations)]
 
