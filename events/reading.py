@@ -10,11 +10,14 @@ from events.log import EventLog, LogEntry
 from events.recorded import recorded
 from events.succession import before, how_it_ended
 
+OPEN = {WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW}
+"""The latest run under an id has continued as new only where it has just now, and the next one is open."""
+
 QUERY_TIMEOUT = timedelta(seconds=5)
 """How long to wait for a worker's answer about an open run."""
 
 
-async def log_of(client: Client, key: str, run_id: str | None = None) -> EventLog | None:
+async def log_of(client: Client, key: str) -> EventLog | None:
     """The log of a correlation key; None where nothing was published under it.
 
     Of a long log it is the latest page, and what an order's state rests on; `whole_log_of` has all.
@@ -22,15 +25,14 @@ async def log_of(client: Client, key: str, run_id: str | None = None) -> EventLo
     Args:
         client: of the server where the bus runs.
         key: such as an order id.
-        run_id: the run to read, if not the latest.
 
     Raises:
         RPCError: the run is open and no worker answers the query.
     """
-    run = client.get_workflow_handle(bus_id(key), run_id=run_id)
+    run = client.get_workflow_handle(bus_id(key))
     try:
         found = await run.describe()
-        if found.status is WorkflowExecutionStatus.RUNNING:
+        if found.status in OPEN:
             log: EventLog = await run.query(LOG, result_type=EventLog, rpc_timeout=QUERY_TIMEOUT)
             return log
     except RPCError as error:

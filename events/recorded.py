@@ -59,6 +59,8 @@ class RecordedRun:
     """A run as its history tells of it."""
 
     run_id: str
+    original: str
+    """Its own id; of one that came about as a person has reset another, the id of that one."""
     start: BusStart
     taken_over: TakenOver | None = None
     """The log of the run before, if it has taken that over."""
@@ -134,8 +136,9 @@ async def recorded(client: Client, key: str, run_id: str | None = None) -> Recor
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
-    start = await _decoded(client, history.events[0].workflow_execution_started_event_attributes.input, BusStart)
-    run = RecordedRun(actual_id, start or BusStart())
+    started = history.events[0].workflow_execution_started_event_attributes
+    start = await _decoded(client, started.input, BusStart)
+    run = RecordedRun(actual_id, started.original_execution_run_id, start or BusStart())
     reader = _Reader(client, run)
     for event in history.events:
         await reader.read(event)

@@ -1,5 +1,6 @@
 """The workflow that runs an order in one style: its id, and the latest run under it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
@@ -68,3 +69,14 @@ async def runs_of(client: Client, workflow_id: str) -> list[str]:
     started = {run.run_id: run.start_time async for run in listed if run.id == workflow_id}
     started[latest.run_id] = latest.start_time
     return sorted(started, key=started.__getitem__)
+
+
+def were_reset(originals: Mapping[str, str]) -> set[str]:
+    """The runs that a person has reset, so that others go on in their place.
+
+    Args:
+        originals: each run, oldest first, and the one that it is a copy of: itself, or one that was reset, with a part
+            of which its history begins.
+    """
+    lasting = {original: run_id for run_id, original in originals.items()}
+    return originals.keys() - lasting.values()

@@ -7,7 +7,6 @@ from pydantic import BaseModel
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
-    WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowQueryFailedError,
 )
@@ -16,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from events.bus import LOG
 from events.log import DeliveryState, EventLog, OrderState, counting, order_state
-from events.reading import QUERY_TIMEOUT
+from events.reading import OPEN, QUERY_TIMEOUT
 from lab.placing import Placed
 from lab.runs import is_at_work, workflow_id
 from orders.model import STYLES, Style
@@ -53,20 +52,22 @@ class OrderStatus(BaseModel):
     started: datetime | None
 
 
-async def status_of(client: Client, style: Style, order_id: str, run_id: str | None = None) -> OrderStatus | None:
-    """How an order stands in a style; None where it was not placed in it."""
-    run = client.get_workflow_handle(workflow_id(style, order_id), run_id=run_id)
+async def status_of(client: Client, style: Style, order_id: str) -> OrderStatus | None:
+    """How an order stands in a style; None where it was not placed in it.
+
+    It is answered at once: of the run that is the latest when it is asked, also where another one follows meanwhile.
+    """
     try:
-        found = await run.describe()
+        found = await client.get_workflow_handle(workflow_id(style, order_id)).describe()
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
-    if found.status is WorkflowExecutionStatus.RUNNING:
+    if found.status in OPEN:
         state, detail = await _state_of_open_run(client, style, order_id)
         detail = detail or _what_it_waits_for(found)
     else:
-        state, detail = await _state_of_closed_run(client, style, order_id)
+        state, detail = await _state_at_the_end(client, style, order_id, run_id=found.run_id)
     return OrderStatus(
         order_id=order_id,
         style=style,
@@ -88,7 +89,7 @@ async def end_of(client: Client, placed: Placed, *, look_every_s: float = 1) -> 
         placed: the order.
         look_every_s: how often an open run is asked how it stands; the end of the run is learned at once.
     """
-    closed = asyncio.ensure_future(_state_of_closed_run(client, placed.style, placed.order_id))
+    closed = asyncio.ensure_future(_state_at_the_end(client, placed.style, placed.order_id))
     while True:
         if (await asyncio.wait({closed}, timeout=look_every_s))[0]:
             return closed.result()
@@ -120,12 +121,22 @@ async def recent(client: Client, lab: str, limit: int) -> list[OrderStatus]:
     return [status for status in found if status is not None]
 
 
-async def _state_of_closed_run(client: Client, style: Style, order_id: str) -> tuple[OrderState | None, str | None]:
+async def _state_at_the_end(
+    client: Client, style: Style, order_id: str, run_id: str | None = None
+) -> tuple[OrderState | None, str | None]:
+    """How an order stands when its run has closed, and whatever that continues as; it is waited for.
+
+    Args:
+        client: of the server.
+        style: of the order.
+        order_id: of the order.
+        run_id: the run, if not the latest; one that has closed is not waited for.
+    """
+    name = workflow_id(style, order_id)
     try:
         if style == "saga":
-            outcome = await client.get_workflow_handle_for(OrderSaga.run, workflow_id(style, order_id)).result()
-            return _of_saga(outcome)
-        log: EventLog = await client.get_workflow_handle(workflow_id(style, order_id), result_type=EventLog).result()
+            return _of_saga(await client.get_workflow_handle_for(OrderSaga.run, name, run_id=run_id).result())
+        log: EventLog = await client.get_workflow_handle(name, run_id=run_id, result_type=EventLog).result()
         return _of_log(log)
     except WorkflowFailureError as error:
         if isinstance(error.cause, CancelledError) and style == "saga":
@@ -142,7 +153,7 @@ async def _state_of_open_run(client: Client, style: Style, order_id: str) -> tup
     run = client.get_workflow_handle(workflow_id(style, order_id))
     try:
         found = await run.describe()
-        if found.status is WorkflowExecutionStatus.RUNNING and is_at_work(found):
+        if found.status in OPEN and is_at_work(found):
             return OrderState.RUNNING, None
         if style == "saga":
             return _of_saga(await run.query(OrderSaga.progress, rpc_timeout=QUERY_TIMEOUT))

@@ -8,8 +8,8 @@ from lab.audit.databases import Books
 from lab.audit.history import Identity, Json, Run
 from lab.audit.namesakes import refused_key
 from lab.audit.orders import BROKEN_OFF, PlacedOrder
-from lab.audit.scenario import EFFECTS, SERVICE_OF_EFFECT
-from lab.audit.speaking import counts
+from lab.audit.scenario import EFFECTS, FAILURES, SERVICE_OF_EFFECT
+from lab.audit.speaking import counts, is_from_outside
 
 _REMEMBERED = 1_000
 """Events that a log knows at least, the latest ones; of those before them it need not know."""
@@ -17,6 +17,8 @@ _REMEMBERED = 1_000
 
 def lost_events(runs: Sequence[Run], remedy: str = "") -> Iterator[str]:
     """Events that were put on a bus and that its latest run does not know of.
+
+    That a service has given up is no such event where a person has reset the run since: its work is tried once more.
 
     Args:
         runs: all runs of one bus, oldest first.
@@ -28,7 +30,15 @@ def lost_events(runs: Sequence[Run], remedy: str = "") -> Iterator[str]:
     log = last.inherited_log if last.closed is None else last.result
     known = {fact.identity for fact in last.shown if counts(fact) or fact.told_by is None}
     fingerprints = set(_fingerprints(log))
-    accepted = list(dict.fromkeys(fact.identity for run in runs for fact in run.own_facts if counts(fact)))
+    lasting = {run.original_run: run for run in runs}
+    accepted = list(
+        dict.fromkeys(
+            fact.identity
+            for run in runs
+            for fact in run.own_facts
+            if counts(fact) and (run is lasting[run.original_run] or fact.type not in FAILURES or is_from_outside(fact))
+        )
+    )
     for identity in accepted[-_REMEMBERED:]:
         if identity not in known and _fingerprint(identity) not in fingerprints:
             yield f"{identity} was accepted, but is lost from the log{remedy}"
