@@ -99,6 +99,8 @@ class Ledger:
         self._attempts = metadata.tables["fault_attempts"]
         self._contents = metadata.tables["order_contents"]
         self._tries = Tries(metadata.tables["outside_tries"])
+        self._under_way: set[str] = set()
+        """Keys of what this process does outside the database just now."""
 
     def perform(  # noqa: PLR0913 - the one place where all of it matters
         self,
@@ -302,6 +304,7 @@ class Ledger:
         """Do what was noted, outside of any transaction, so that nobody waits for it; and record that it is done."""
         if before is not None:
             this = self._try_again(key, do, before)
+        self._under_way.add(str(key))
         try:
             do.act(answer)
         except NotDoneError:
@@ -311,6 +314,8 @@ class Ledger:
             unknown.tries = this.number
             unknown.look_again_s = this.wait_s(do.pause_s(this.number), now_us()) or None
             raise
+        finally:
+            self._under_way.discard(str(key))
         with self.engine.begin() as db:
             if self._is_begun(db, key, answer):
                 row = self._effects.c.idempotency_key == str(key)
@@ -321,8 +326,12 @@ class Ledger:
 
     def _try_again(self, key: EffectKey, do: Outside[Fact], before: Try) -> Try:
         """Begin what was begun before once more, if the pause is over and nobody else does so just now."""
-        now = now_us()
-        wait_s = before.wait_s(do.pause_s(before.number), now)
+        now, pause_s = now_us(), do.pause_s(before.number)
+        if before.is_to_be_timed_anew(pause_s, now, is_under_way=str(key) in self._under_way):
+            with self.engine.begin() as db:
+                self._tries.replace(db, str(key), before, before._replace(at_us=now))
+            before = before._replace(at_us=now)
+        wait_s = before.wait_s(pause_s, now)
         this = Try(before.number + 1, now)
         if not wait_s:
             with self.engine.begin() as db:

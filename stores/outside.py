@@ -39,6 +39,16 @@ class Try(NamedTuple):
     at_us: int
     """When it was begun: microseconds since 1970, UTC."""
 
+    def is_to_be_timed_anew(self, pause_s: float, now_us: int, *, is_under_way: bool) -> bool:
+        """Whether the clock, which was set meanwhile, says nothing of its age: it is yet to come, or can't be so old.
+
+        Args:
+            pause_s: how long to wait after it.
+            now_us: what the clock says.
+            is_under_way: whether it has certainly not ended.
+        """
+        return now_us < self.at_us or (is_under_way and pause_s > 0 and not self.wait_s(pause_s, now_us))
+
     def wait_s(self, pause_s: float, now_us: int) -> float:
         """How long it takes until the next try may come, after a pause of that length."""
         return max(0.0, pause_s - (now_us - self.at_us) / 1e6)
