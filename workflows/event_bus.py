@@ -5,7 +5,7 @@ import contextlib
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any
 
 from temporalio import workflow
@@ -261,6 +261,8 @@ class EventBus:
     async def _deliver(self, delivery: Delivery) -> bool:
         """Hand an event over; tells whether that has come to an end, as it has not where it was called off."""
         recipient = delivery.recipient
+        if self._is_superseded(delivery):
+            return True
         handle = self._under_way[recipient.subscriber] = workflow.start_activity(
             recipient.handler,
             delivery.event,
@@ -275,6 +277,8 @@ class EventBus:
         except asyncio.CancelledError:
             return False
         except ActivityError as error:
+            if self._is_superseded(delivery):
+                return True
             if was_cancelled(error):
                 return False
             await self._give_up(delivery, reason_of(error), attempts_of(error), superseded=is_superseded(error))
@@ -287,6 +291,17 @@ class EventBus:
                 self._append(routed, told_by=recipient.subscriber)
         finally:
             self._under_way.pop(recipient.subscriber, None)
+        delivery.record.redrives += delivery.redriven
+        return True
+
+    def _is_superseded(self, delivery: Delivery) -> bool:
+        """Whether what waits behind a delivery makes it pointless; then it has ended."""
+        behind = islice(self._lanes[delivery.recipient.subscriber], 1, None)
+        by = next((other for other in behind if other.supersedes(delivery)), None)
+        if by is None:
+            return False
+        delivery.record.state = DeliveryState.SUPERSEDED
+        delivery.record.reason = f"called off, as {by.event.name} came before it was done"
         delivery.record.redrives += delivery.redriven
         return True
 
@@ -340,7 +355,10 @@ class EventBus:
         self._sizes_bytes[routed.event.identity] = size_bytes(routed)
         for recipient, record in zip(routed.recipients, entry.deliveries, strict=True):
             delivery = Delivery(event=routed.event, recipient=recipient, record=record)
-            self._lanes.setdefault(recipient.subscriber, deque()).append(delivery)
+            lane = self._lanes.setdefault(recipient.subscriber, deque())
+            lane.append(delivery)
+            if recipient.subscriber in self._under_way and delivery.supersedes(lane[0]):
+                self._under_way.pop(recipient.subscriber).cancel()  # awaited nevertheless, as it may succeed
 
     def _be_found_by(self, event: Event) -> None:
         """Whoever opened the run may not have known that it is about an order."""
