@@ -2,13 +2,18 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client
 
+from events.envelope import Event
 from events.log import OrderState
+from events.transport import EventPublisher
 from lab.audit import AuditReport, audit
 from lab.cancelling import Canceller
 from lab.effects import all_effects
@@ -16,7 +21,9 @@ from lab.placing import Placed
 from lab.runs import workflow_id
 from lab.status import end_of, status_of
 from orders.model import STYLES, Order, Style
-from tests.labs import Lab, Labs
+from services.order_placed import registry
+from services.service import task_queue
+from tests.labs import Lab, Labs, open_lab
 from tests.mail_servers import SlowServer
 
 BOTH = pytest.mark.parametrize("style", STYLES)
@@ -148,3 +155,38 @@ async def test_an_order_cancelled_while_its_mail_may_be_out_is_undone_at_once(
     assert state is OrderState.CANCELLED
     assert slow.subjects == [f"Your order {order.order_id}", f"Your order {order.order_id} was cancelled"]
     assert report == AuditReport(checked=1, violations=[])
+
+
+async def until_it_knows_that_it_is_called_off(client: Client, order: Order) -> None:
+    """Wait until marketing has been told: it is, with the answer to a heartbeat."""
+    asked: Timestamp | None = None
+    async with asyncio.timeout(30):
+        while True:
+            work = await marketing_at_work(client, order, "choreography")
+            if work is not None and work.state == PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED:
+                if asked is not None and work.last_heartbeat_time != asked:
+                    return
+                asked = asked or work.last_heartbeat_time
+            await asyncio.sleep(0.05)
+
+
+async def test_a_mail_that_lasts_while_a_new_run_is_due_is_awaited_for_a_while_and_known_to_be_out(
+    impatient_client: Client, slow: SlowServer, order: Order, tmp_path: Path
+) -> None:
+    async with open_lab(impatient_client, tmp_path / "long-mail", smtp_url=slow.url) as lab:
+        await lab.placer.place(order, "choreography")
+        await until_it_beats(lab.client, order, "choreography", after_s=1)
+        publisher = EventPublisher(lab.client, registry(lab.name), lab=lab.name, task_queue=task_queue("bus", lab.name))
+        for number in range(60):
+            noted = Event(
+                id=str(number), source="/erp", type="note.taken", subject=order.order_id, time=datetime.now(UTC)
+            )
+            await publisher.publish(noted)
+        await until_it_knows_that_it_is_called_off(lab.client, order)
+        slow.answers.set()
+        state = await ended(lab, order, "choreography")
+        report = await audit(lab.client, lab.settings, lab.name)
+
+    assert state is OrderState.COMPLETED
+    assert slow.subjects == [f"Your order {order.order_id}"]
+    assert report.violations == []
