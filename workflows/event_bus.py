@@ -297,13 +297,17 @@ class EventBus:
     def _is_superseded(self, delivery: Delivery) -> bool:
         """Whether what waits behind a delivery makes it pointless; then it has ended."""
         behind = islice(self._lanes[delivery.recipient.subscriber], 1, None)
-        by = next((other for other in behind if other.supersedes(delivery)), None)
+        by = next((other for other in behind if self._supersedes(other, delivery)), None)
         if by is None:
             return False
         delivery.record.state = DeliveryState.SUPERSEDED
         delivery.record.reason = f"called off, as {by.event.name} came before it was done"
         delivery.record.redrives += delivery.redriven
         return True
+
+    def _supersedes(self, later: Delivery, earlier: Delivery) -> bool:
+        """Whether a delivery makes an earlier one pointless: not where anybody may have told its event."""
+        return self._start.keeps_who_told and later.supersedes(earlier)
 
     async def _give_up(self, delivery: Delivery, reason: str, attempts: int, *, superseded: bool = False) -> None:
         record, recipient = delivery.record, delivery.recipient
@@ -357,7 +361,7 @@ class EventBus:
             delivery = Delivery(event=routed.event, recipient=recipient, record=record)
             lane = self._lanes.setdefault(recipient.subscriber, deque())
             lane.append(delivery)
-            if recipient.subscriber in self._under_way and delivery.supersedes(lane[0]):
+            if recipient.subscriber in self._under_way and self._supersedes(delivery, lane[0]):
                 self._under_way.pop(recipient.subscriber).cancel()  # awaited nevertheless, as it may succeed
 
     def _be_found_by(self, event: Event) -> None:
@@ -387,7 +391,12 @@ class EventBus:
             redriven = {delivery.key for delivery in undelivered if delivery.redriven}
             elsewhere, log = set_aside(self._log.shortened(), workflow.info().run_id, redriven)
             return BusStart(
-                log=log, elsewhere=elsewhere, known_by_source=True, by_reference=True, summary=self._start.summary
+                log=log,
+                elsewhere=elsewhere,
+                known_by_source=True,
+                keeps_who_told=True,
+                by_reference=True,
+                summary=self._start.summary,
             )
         return BusStart(
             log=self._log.shortened(),

@@ -144,6 +144,14 @@ def endless_line(connection: socket.socket) -> None:
     connection.sendall(b"250 " + b"x" * 20_000)
 
 
+def leave_in_doubt(
+    shop: Callable[[str], MarketingActivities], order: Order, talk: Callable[[socket.socket], None] = no_answer
+) -> None:
+    """Send a confirmation to a server that takes the whole mail and says nothing clear of it."""
+    with rude(talk) as url:
+        later(lambda: shop(url).thank_customer(placed(order)))
+
+
 @pytest.mark.parametrize(
     "talk", [no_answer, gone_in_the_middle, gone_before_the_answer, dribbling, nonsense, endless_line]
 )
@@ -154,8 +162,7 @@ def test_a_mail_that_may_be_out_is_followed_by_a_cancellation_and_never_sent_aga
     order: Order,
     talk: Callable[[socket.socket], None],
 ) -> None:
-    with rude(talk) as url:
-        later(lambda: shop(url).thank_customer(placed(order)))
+    leave_in_doubt(shop, order, talk)
     market = shop(slow.url)
 
     told = market.tell_customer(cancelled(order))
@@ -202,12 +209,11 @@ def test_a_mail_that_is_certainly_not_out_may_be_sent_at_once_and_needs_no_cance
     order: Order,
     talk: Callable[[socket.socket], None],
 ) -> None:
-    with rude(talk) as url, pytest.raises(MailNotTakenError):
-        shop(url).thank_customer(placed(order))
-    noted = seen.rows("mails")
     other = order.model_copy(update={"order_id": f"{order.order_id}-2"})
-    with rude(talk) as url, pytest.raises(MailNotTakenError):
-        shop(url).thank_customer(placed(other))
+    for one in (order, other):
+        with rude(talk) as url, pytest.raises(MailNotTakenError):
+            shop(url).thank_customer(placed(one))
+    noted = seen.rows("mails")
 
     shop(slow.url).thank_customer(placed(order))
     told = shop(slow.url).tell_customer(cancelled(other))
@@ -327,8 +333,7 @@ def away() -> str:
 def test_a_worker_restarted_while_its_mail_server_is_away_still_says_that_a_mail_may_be_out_and_waits(
     shop: Callable[[str], MarketingActivities], slow: SlowServer, away: str, order: Order
 ) -> None:
-    with rude(no_answer) as url:
-        later(lambda: shop(url).thank_customer(placed(order)))
+    leave_in_doubt(shop, order)
 
     looks_away_s = later(lambda: shop(away).thank_customer(placed(order)))
     looks_back_s = later(lambda: shop(slow.url).thank_customer(placed(order)))
@@ -341,8 +346,7 @@ def test_a_worker_restarted_while_its_mail_server_is_away_still_says_that_a_mail
 def test_what_may_be_out_counts_as_out_when_it_is_undone_while_the_mail_server_is_away(
     shop: Callable[[str], MarketingActivities], slow: SlowServer, seen: Seen, away: str, order: Order
 ) -> None:
-    with rude(no_answer) as url:
-        later(lambda: shop(url).thank_customer(placed(order)))
+    leave_in_doubt(shop, order)
 
     with pytest.raises(MailNotTakenError):  # it is about the cancellation only
         shop(away).tell_customer(cancelled(order))
@@ -358,8 +362,7 @@ def test_what_may_be_out_counts_as_out_when_it_is_undone_while_the_mail_server_i
 def test_our_own_mail_server_being_away_gives_up_no_mail_however_often_it_was_tried(
     shop: Callable[[str], MarketingActivities], mail_server: MailServer, seen: Seen, away: str, order: Order
 ) -> None:
-    with rude(no_answer) as url:
-        later(lambda: shop(url).thank_customer(placed(order)))
+    leave_in_doubt(shop, order)
     seen.run("UPDATE outside_tries SET number = 3")
 
     later(lambda: shop(away).thank_customer(placed(order)))

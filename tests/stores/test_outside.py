@@ -171,7 +171,7 @@ def test_a_clock_that_is_set_back_makes_a_pause_begin_anew_and_no_more_looks(sho
 
 
 def test_a_clock_that_is_set_forward_lets_nobody_repeat_what_is_still_under_way_here(shop: Shop) -> None:
-    looks = []
+    looks: list[float | None] = []
 
     def set_the_clock_forward() -> None:
         shop.let_pass()
