@@ -305,12 +305,14 @@ class Ledger:
         if before is not None:
             this = self._try_again(key, do, before)
         self._under_way.add(str(key))
+        begun = time.monotonic()
         try:
             do.act(answer)
         except NotDoneError:
             self._take_back(key, do, answer, this=this, before=before)
             raise
         except OutcomeUnknownError as unknown:
+            this = self._timed(key, this, time.monotonic() - begun)
             unknown.tries = this.number
             unknown.look_again_s = this.wait_s(do.pause_s(this.number), now_us()) or None
             raise
@@ -324,13 +326,19 @@ class Ledger:
             elif self._recorded(db, key) != _Recorded(DONE, answer.model_dump_json()):  # another try has recorded it
                 raise SupersededError(f"order {key.order_id} was cancelled while {key.effect} was under way")
 
+    def _timed(self, key: EffectKey, known: Try, age_s: float) -> Try:
+        """A try that is known to be so old, and noted so, if the clock was set meanwhile and says otherwise."""
+        timed = known.aged(age_s, now_us())
+        if timed != known:
+            with self.engine.begin() as db:
+                self._tries.replace(db, str(key), known, timed)
+        return timed
+
     def _try_again(self, key: EffectKey, do: Outside[Fact], before: Try) -> Try:
         """Begin what was begun before once more, if the pause is over and nobody else does so just now."""
         now, pause_s = now_us(), do.pause_s(before.number)
         if before.is_to_be_timed_anew(pause_s, now, is_under_way=str(key) in self._under_way):
-            with self.engine.begin() as db:
-                self._tries.replace(db, str(key), before, before._replace(at_us=now))
-            before = before._replace(at_us=now)
+            before = self._timed(key, before, 0)
         wait_s = before.wait_s(pause_s, now)
         this = Try(before.number + 1, now)
         if not wait_s:

@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, MetaData, String, Table, event, select, text
 
+import stores.ledger
 from events.catalogue import SaleReversed
 from runtime.errors import NotDoneError, OrderIdTakenError, OutcomeUnknownError, SupersededError
-from stores.ledger import EffectKey, Ledger, effects_table, read_effects
+from stores.ledger import EffectKey, Ledger, effects_table, now_us, read_effects
 from stores.outside import Outside
 
 FORWARD, BACK = (EffectKey("saga", "1", "test", effect) for effect in ("done", "undone"))
@@ -183,6 +184,22 @@ def test_a_clock_that_is_set_forward_lets_nobody_repeat_what_is_still_under_way_
     assert shop.do() is not None
     assert looks == [pytest.approx(5, rel=0.2)] * 2
     assert shop.world.happened == ["done"]
+
+
+@pytest.mark.parametrize("step_s", [-10 * PAUSE_S, 10 * PAUSE_S], ids=["back", "forward"])
+def test_a_clock_that_is_set_while_an_effect_is_under_way_changes_no_pause(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    def act() -> None:
+        monkeypatch.setattr(stores.ledger, "now_us", lambda: now_us() + int(step_s * 1e6))
+        raise OutcomeUnknownError
+
+    first = unknown(lambda: shop.do(act=act)).look_again_s
+    second = unknown(shop.do).look_again_s
+
+    assert first == pytest.approx(PAUSE_S, rel=0.1)
+    assert second == pytest.approx(5, rel=0.2)
+    assert shop.world.happened == []
 
 
 def test_an_effect_that_was_refused_leaves_no_trace_and_may_be_tried_at_once(shop: Shop) -> None:
