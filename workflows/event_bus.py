@@ -277,10 +277,8 @@ class EventBus:
         except asyncio.CancelledError:
             return False
         except ActivityError as error:
-            if self._is_superseded(delivery):
-                return True
             if was_cancelled(error):
-                return False
+                return self._is_superseded(delivery)
             await self._give_up(delivery, reason_of(error), attempts_of(error), superseded=is_superseded(error))
         except NoReactionError as error:
             await self._give_up(delivery, f"the handler's answer is no reaction: {error}", 1)

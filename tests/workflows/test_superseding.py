@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from activities.succession import collect, take_over_log
-from events.bus import bus_id
+from events.bus import LOG, bus_id
 from events.envelope import Event
 from events.log import DeliveryState, EventLog
 from events.patterns import Pattern
@@ -62,7 +62,7 @@ class Office:
 
 @asynccontextmanager
 async def office(client: Client, key: str) -> AsyncIterator[Office]:
-    """Handlers do as the event's id says: `late-…` fails and is due again in an hour, `slow-…` waits for release."""
+    """Handlers do as an event's id says: `late-…` fails, and is due in an hour; `slow-…` waits; `…-bad` gives up."""
 
     async def work(event: Event) -> Reaction:
         there.begun.append(event.id)
@@ -70,6 +70,8 @@ async def office(client: Client, key: str) -> AsyncIterator[Office]:
             raise ApplicationError("nobody knows", next_retry_delay=timedelta(hours=1))
         if event.id.startswith("slow"):
             await there.release.wait()
+        if event.id.endswith("bad"):
+            raise ApplicationError("no", non_retryable=True)
         there.ended.append(event.id)
         return Reaction()
 
@@ -126,6 +128,18 @@ async def test_what_is_under_way_is_awaited_and_may_succeed(client: Client) -> N
         assert await there.states() == {"slow-1": HANDLED, "end": HANDLED, "end-2": HANDLED}
     assert early == ["slow-1"]
     assert there.ended == ["slow-1", "end", "end-2"]
+
+
+async def test_what_gives_up_when_it_was_called_off_is_parked_as_ever(client: Client) -> None:
+    async with office(client, "superseded-bad") as there:
+        await there.tell("slow-bad", "opened")
+        await until(lambda: there.begun == ["slow-bad"])
+        await there.tell("end", "closed")
+        there.release.set()
+        await until(lambda: there.ended == ["end"])
+        log: EventLog = await client.get_workflow_handle(bus_id(there.key)).query(LOG, result_type=EventLog)
+
+    assert [delivery.reason for delivery in log.deliveries(DeliveryState.PARKED)] == ["no"]
 
 
 async def test_what_has_not_begun_never_begins_and_what_is_no_opening_goes_on(client: Client) -> None:
