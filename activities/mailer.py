@@ -55,16 +55,19 @@ class Mailer:
         """The mail address of a customer."""
         return f"{customer_id}@{self._customer_domain}"
 
-    def drops_repeats(self) -> bool:
+    def drops_repeats(self, is_called_off: Callable[[], bool] = never) -> bool | None:
         """Whether the mail server keeps a mail once, by its Message-ID, however often it is sent: ours says so.
 
-        Raises:
-            MailNotTakenError: it can't be reached, and never was.
+        Args:
+            is_called_off: as for `send`.
+
+        Returns:
+            None where nobody can say, as it can't be reached and never was.
         """
         if self._drops_repeats is None:
-            with self._turn():
-                self._idle.put(self._connect())
-        return bool(self._drops_repeats)
+            with contextlib.suppress(MailNotTakenError), self._turn():
+                self._idle.put(self._connect(is_called_off))
+        return self._drops_repeats
 
     def send(self, mail: EmailMessage, is_called_off: Callable[[], bool] = never) -> None:
         """Hand one mail over.
@@ -81,7 +84,7 @@ class Mailer:
         with self._turn():
             if is_called_off():
                 raise MailNotTakenError("called off before it was sent")
-            server = self._open_connection() or self._connect()
+            server = self._open_connection() or self._connect(is_called_off)
             server.begin(is_called_off)
             try:
                 server.send_message(mail)
@@ -119,7 +122,7 @@ class Mailer:
                 server.close()
         return None
 
-    def _connect(self) -> Conversation:
+    def _connect(self, is_called_off: Callable[[], bool]) -> Conversation:
         """Open a connection.
 
         Raises:
@@ -128,7 +131,7 @@ class Mailer:
         parts = urlsplit(self._url)
         kind = ConversationOverTls if parts.scheme == "smtps" else Conversation
         try:
-            server = kind(parts.hostname or "", parts.port or 0, self._patience)
+            server = kind(parts.hostname or "", parts.port or 0, self._patience, is_called_off)
             if parts.username is not None:
                 if parts.scheme == "smtp":
                     server.starttls()

@@ -133,7 +133,7 @@ class MarketingActivities:
                 order, sender=self._mailer.sender, address=named.address, message_id=named.message_id
             )
 
-        with _told_to_temporal():
+        with self._told_to_temporal():
             return self._ledger.perform(
                 key,
                 self._sending(key, name, mail),
@@ -158,7 +158,7 @@ class MarketingActivities:
                 order_id, sender=self._mailer.sender, address=named.address, message_id=named.message_id
             )
 
-        with _told_to_temporal():
+        with self._told_to_temporal():
             return self._ledger.undo(
                 confirmed,
                 key,
@@ -242,26 +242,29 @@ class MarketingActivities:
 
     def _pause_s(self, sent: int) -> float:
         """How long after a mail was sent so many times it may be sent again."""
-        return 0 if self._mailer.drops_repeats() else self._first_pause_s * 2.0 ** (sent - 1)
+        return 0 if self._mailer.drops_repeats(_is_called_off) else self._first_pause_s * 2.0 ** (sent - 1)
 
+    @contextlib.contextmanager
+    def _told_to_temporal(self) -> Iterator[None]:
+        """Tell Temporal of an attempt that was called off, and when to try again what may have been done, if at all."""
+        try:
+            yield
+        except (NotDoneError, OutcomeUnknownError) as error:
+            details = activity.cancellation_details() if activity.in_activity() else None
+            if details is not None and details.cancel_requested:
+                raise CancelledError(str(error)) from error
+            if isinstance(error, OutcomeUnknownError) and error.look_again_s is not None:
+                raise ApplicationError(
+                    str(error),
+                    type=type(error).__name__,
+                    non_retryable=error.tries >= _SENT_AT_MOST and self._is_answerable(),
+                    next_retry_delay=timedelta(seconds=error.look_again_s),
+                ) from error
+            raise
 
-@contextlib.contextmanager
-def _told_to_temporal() -> Iterator[None]:
-    """Tell Temporal of an attempt that was called off, and when to try again what may have been done, if at all."""
-    try:
-        yield
-    except (NotDoneError, OutcomeUnknownError) as error:
-        details = activity.cancellation_details() if activity.in_activity() else None
-        if details is not None and details.cancel_requested:
-            raise CancelledError(str(error)) from error
-        if isinstance(error, OutcomeUnknownError) and error.look_again_s is not None:
-            raise ApplicationError(
-                str(error),
-                type=type(error).__name__,
-                non_retryable=error.tries >= _SENT_AT_MOST,
-                next_retry_delay=timedelta(seconds=error.look_again_s),
-            ) from error
-        raise
+    def _is_answerable(self) -> bool:
+        """Whether sending a mail again would be a person's risk: not where the server may turn out to drop repeats."""
+        return self._mailer.drops_repeats(_is_called_off) is not None
 
 
 def _is_called_off() -> bool:

@@ -29,6 +29,11 @@ class Delivery:
         """Tells the delivery from all others of its correlation key."""
         return (*self.event.identity, self.recipient.handler)
 
+    def supersedes(self, earlier: "Delivery") -> bool:
+        """Whether it makes an earlier delivery to the same subscriber pointless."""
+        is_about_its_order = self.event.ordercontent in {None, earlier.event.ordercontent}
+        return self.recipient.supersedes == earlier.recipient.handler and is_about_its_order
+
     @property
     def id(self) -> str:
         """Names the delivery in the dead-letter queue."""

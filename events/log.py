@@ -56,7 +56,7 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
     """Given up for good: the failure event is in the log."""
     SUPERSEDED = "superseded"
-    """Came after the order was cancelled, so there was nothing to do any more."""
+    """The order was cancelled before it was done, so there was nothing to do any more."""
 
 
 class DeliveryRecord(BaseModel):
@@ -284,10 +284,15 @@ def counting(entries: Iterable[LogEntry]) -> list[LogEntry]:
     That is the first one that was placed under the id. What cancels another one, of other content, says nothing of it.
     """
     told = [entry for entry in entries if entry.counts]
-    content = next((entry.content for entry in told if entry.type == "order.placed"), None)
+    content = _content_in(told)
     if content is None:
         return told
     return [entry for entry in told if entry.type not in CANCELLING or entry.content in {None, content}]
+
+
+def _content_in(entries: Iterable[LogEntry]) -> str | None:
+    """Fingerprint of the order that a log is about; None where it does not say."""
+    return next((entry.content for entry in entries if entry.type == "order.placed"), None)
 
 
 def size_bytes(part: BaseModel) -> int:
@@ -323,6 +328,8 @@ def order_state(log: EventLog) -> OrderState:
     if cancelling:
         gave_up = any(d.state is DeliveryState.PARKED for entry in cancelling for d in entry.deliveries)
         return OrderState.ATTENTION if gave_up else OrderState.CANCELLED
-    if log.deliveries(DeliveryState.SUPERSEDED):  # cancelled in a log that is gone, which the services remember
-        return OrderState.CANCELLED
+    content = _content_in(log.entries)
+    of_order = [entry for entry in log.entries if content is None or entry.content in {None, content}]
+    if any(d.state is DeliveryState.SUPERSEDED for entry in of_order for d in entry.deliveries):
+        return OrderState.CANCELLED  # in a log that is gone, which the services remember
     return OrderState.PARKED if log.deliveries(DeliveryState.PARKED) else OrderState.COMPLETED

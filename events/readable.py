@@ -16,6 +16,9 @@ MAX_EVENT_BYTES = MAX_PAYLOAD_BYTES // 16
 this leaves room for thirty. It is also what a bus run can hand on to the next one while subscribers are away.
 """
 
+_INSTEAD = {"order.placed": "place it as several orders, each under an id of its own"}
+"""What to do with an event of this type that is too large, where its data can't be a link."""
+
 _CONVERTER = pydantic_data_converter.payload_converter
 _Deepest = dict[str, list[dict[str, Event]]]
 """As deep as an event ever lies: `events` of a handler's answer, and what a run starts with, hold routed events."""
@@ -39,7 +42,7 @@ def prove_readable(event: Event) -> None:
     if size > MAX_EVENT_BYTES:
         raise UnreadableEventError(
             f"has {size:,} bytes; an event can have {MAX_EVENT_BYTES:,} (Temporal's payload limit, shared by all "
-            "subscribers): put the bulk elsewhere and publish a link to it"
+            f"subscribers): {_INSTEAD.get(event.type, 'put the bulk elsewhere and publish a link to it')}"
         )
     try:
         read = _CONVERTER.from_payload(written, _Deepest)["events"][0]["event"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 from pydantic_core import to_json
 
 from events.envelope import Event
@@ -28,6 +28,10 @@ class Recipient(BaseModel):
     attempts: AttemptPolicy
     failure_event: str | None = None
     """Type of the event that tells of a delivery given up; None parks it in the dead-letter queue instead."""
+    supersedes: str | None = Field(default=None, exclude_if=lambda handler: handler is None)
+    """Handler of the same subscriber whose deliveries of earlier events about the same order this one makes pointless:
+    one that has begun is called off and awaited, one that has not never begins.
+    """
 
 
 class Subscription(BaseModel):

@@ -113,6 +113,7 @@ class Order(BaseModel):
     Its day is the day of the sale.
     """
     lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=5_000)]
+    """What comes in has to fit into an event, too (`events/readable.py`): 128 KiB, some 1,300 lines of usual length."""
 
     @model_validator(mode="after")
     def _costs_something(self) -> "Order":

@@ -43,5 +43,6 @@ def subscriptions(lab: str) -> tuple[Subscription, ...]:
     known_customer = {"type": ["order.placed"], "data": {"customer_id": [{"exists": True}]}}
     return (
         MARKETING.handles(ON_ORDER_PLACED, known_customer, lab=lab),
-        MARKETING.handles(ON_ORDER_CANCELLED, {"type": [*CANCELLING]}, lab=lab),
+        # A mail may take hours until it is out, or somebody says that nobody knows.
+        MARKETING.handles(ON_ORDER_CANCELLED, {"type": [*CANCELLING]}, lab=lab, supersedes=ON_ORDER_PLACED),
     )

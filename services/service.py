@@ -53,7 +53,13 @@ class Service:
         return task_queue(self.name, lab)
 
     def handles(
-        self, handler: str, pattern: Mapping[str, object], *, lab: str, failure_event: str | None = None
+        self,
+        handler: str,
+        pattern: Mapping[str, object],
+        *,
+        lab: str,
+        failure_event: str | None = None,
+        supersedes: str | None = None,
     ) -> Subscription:
         """A subscription of this service.
 
@@ -62,6 +68,7 @@ class Service:
             pattern: which events, as an EventBridge-style pattern.
             lab: suffix of the task queue.
             failure_event: what is told when a delivery is given up; without it the delivery is parked.
+            supersedes: handler whose earlier work for the same order is called off by it; None to await that.
         """
         return Subscription(
             pattern=Pattern.parse(pattern),
@@ -71,6 +78,7 @@ class Service:
                 task_queue=self.task_queue(lab),
                 attempts=self.attempts,
                 failure_event=failure_event,
+                supersedes=supersedes,
             ),
         )
 

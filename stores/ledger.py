@@ -99,6 +99,8 @@ class Ledger:
         self._attempts = metadata.tables["fault_attempts"]
         self._contents = metadata.tables["order_contents"]
         self._tries = Tries(metadata.tables["outside_tries"])
+        self._under_way: set[str] = set()
+        """Keys of what this process does outside the database just now."""
 
     def perform(  # noqa: PLR0913 - the one place where all of it matters
         self,
@@ -302,15 +304,20 @@ class Ledger:
         """Do what was noted, outside of any transaction, so that nobody waits for it; and record that it is done."""
         if before is not None:
             this = self._try_again(key, do, before)
+        self._under_way.add(str(key))
+        begun = time.monotonic()
         try:
             do.act(answer)
         except NotDoneError:
             self._take_back(key, do, answer, this=this, before=before)
             raise
         except OutcomeUnknownError as unknown:
+            this = self._timed(key, this, time.monotonic() - begun)
             unknown.tries = this.number
             unknown.look_again_s = this.wait_s(do.pause_s(this.number), now_us()) or None
             raise
+        finally:
+            self._under_way.discard(str(key))
         with self.engine.begin() as db:
             if self._is_begun(db, key, answer):
                 row = self._effects.c.idempotency_key == str(key)
@@ -319,10 +326,20 @@ class Ledger:
             elif self._recorded(db, key) != _Recorded(DONE, answer.model_dump_json()):  # another try has recorded it
                 raise SupersededError(f"order {key.order_id} was cancelled while {key.effect} was under way")
 
+    def _timed(self, key: EffectKey, known: Try, age_s: float) -> Try:
+        """A try that is known to be so old, and noted so, if the clock was set meanwhile and says otherwise."""
+        timed = known.aged(age_s, now_us())
+        if timed != known:
+            with self.engine.begin() as db:
+                self._tries.replace(db, str(key), known, timed)
+        return timed
+
     def _try_again(self, key: EffectKey, do: Outside[Fact], before: Try) -> Try:
         """Begin what was begun before once more, if the pause is over and nobody else does so just now."""
-        now = now_us()
-        wait_s = before.wait_s(do.pause_s(before.number), now)
+        now, pause_s = now_us(), do.pause_s(before.number)
+        if before.is_to_be_timed_anew(pause_s, now, is_under_way=str(key) in self._under_way):
+            before = self._timed(key, before, 0)
+        wait_s = before.wait_s(pause_s, now)
         this = Try(before.number + 1, now)
         if not wait_s:
             with self.engine.begin() as db:

@@ -14,6 +14,9 @@ from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, String
 
 Fact = TypeVar("Fact", bound=BaseModel)
 
+_EXACT_TO_S = 1.0
+"""So much a clock may go wrong in passing."""
+
 _FIRST_LOOK_S = 5.0
 """When whoever finds an effect begun by another looks for the first time whether that one has done it meanwhile."""
 
@@ -38,6 +41,21 @@ class Try(NamedTuple):
     number: int
     at_us: int
     """When it was begun: microseconds since 1970, UTC."""
+
+    def is_to_be_timed_anew(self, pause_s: float, now_us: int, *, is_under_way: bool) -> bool:
+        """Whether the clock, which was set meanwhile, says nothing of its age: it is yet to come, or can't be so old.
+
+        Args:
+            pause_s: how long to wait after it.
+            now_us: what the clock says.
+            is_under_way: whether it has certainly not ended.
+        """
+        return now_us < self.at_us or (is_under_way and pause_s > 0 and not self.wait_s(pause_s, now_us))
+
+    def aged(self, age_s: float, now_us: int) -> "Try":
+        """The same, if the clock agrees that it is so old; otherwise the same as of that moment."""
+        at_us = now_us - int(age_s * 1e6)
+        return self if abs(at_us - self.at_us) < _EXACT_TO_S * 1e6 else self._replace(at_us=at_us)
 
     def wait_s(self, pause_s: float, now_us: int) -> float:
         """How long it takes until the next try may come, after a pause of that length."""

@@ -25,7 +25,7 @@ class SlowServer:
         self.closes = False
         """Whether it goes away instead of an answer."""
         self.slow_to = ""
-        """In the subjects of the mails that wait for `answers`; all others are answered at once."""
+        """In the subjects of the mails that wait for `answers`, as they come; all others are answered at once."""
         self._port = free_port()
 
     @property
@@ -62,7 +62,8 @@ class SlowServer:
         mail = message_from_bytes(envelope.original_content or b"")
         if self.data.startswith("250"):
             self.mails.append(mail)
-        while self.slow_to in mail["Subject"] and not self.answers.is_set():  # noqa: ASYNC110 - set by another thread
+        waits = self.slow_to in mail["Subject"]
+        while waits and not self.answers.is_set():  # noqa: ASYNC110 - set by another thread
             await asyncio.sleep(0.01)
         if self.closes and server.transport is not None:
             server.transport.close()

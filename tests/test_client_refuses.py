@@ -57,6 +57,9 @@ ORDERS: list[tuple[str, object, str]] = [
     ),
 ]
 
+LARGE = {**GOOD, "lines": GOOD["lines"][:1] * 5_000}
+"""As many lines as an order can have, and more bytes than an event."""
+
 EVENTS: list[tuple[str, object, str]] = [
     ("no type", without(EVENT, "type"), "'type'"),
     ("no id", without(EVENT, "id"), "'id'"),
@@ -67,6 +70,11 @@ EVENTS: list[tuple[str, object, str]] = [
     ("data that breaks its schema", {**EVENT, "type": "order.placed", "data": {"order_id": "1"}}, "order.placed"),
     ("another subject", {**EVENT, "type": "order.placed", "subject": "1", "data": GOOD}, "subject"),
     ("more than a payload takes", {**EVENT, "data": "x" * MAX_EVENT_BYTES}, "payload limit"),
+    (
+        "an order that is larger than an event",
+        {**EVENT, "type": "order.placed", "subject": GOOD["order_id"], "data": LARGE},
+        "place it as several orders",
+    ),
     ("a number", 3, "CloudEvent"),
     ("a subject too long for a workflow id", {**EVENT, "subject": "s" * 252}, "subject"),
     ("an id too long for a workflow id", {**EVENT, "id": "i" * 252}, "id"),
@@ -238,6 +246,15 @@ def test_a_file_in_another_encoding_is_refused_by_the_name_of_the_encoding(
         file.write_text("{}", encoding="utf-16")
 
     refuses(*arguments, names="UTF-16; save it as UTF-8")
+
+
+def test_an_order_that_is_larger_than_an_event_is_refused_in_either_style_and_says_what_to_do(
+    refuses: Refuses, tmp_path: Path
+) -> None:
+    (tmp_path / "my.json").write_text(json.dumps(LARGE))
+
+    for style in ("saga", "choreography", "both"):
+        refuses("order", "my.json", "--style", style, names="place it as several orders, each under an id of its own")
 
 
 def test_an_order_without_room_for_its_dice_is_refused(refuses: Refuses, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import contextlib
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any
 
 from temporalio import workflow
@@ -261,6 +261,8 @@ class EventBus:
     async def _deliver(self, delivery: Delivery) -> bool:
         """Hand an event over; tells whether that has come to an end, as it has not where it was called off."""
         recipient = delivery.recipient
+        if self._is_superseded(delivery):
+            return True
         handle = self._under_way[recipient.subscriber] = workflow.start_activity(
             recipient.handler,
             delivery.event,
@@ -276,7 +278,7 @@ class EventBus:
             return False
         except ActivityError as error:
             if was_cancelled(error):
-                return False
+                return self._is_superseded(delivery)
             await self._give_up(delivery, reason_of(error), attempts_of(error), superseded=is_superseded(error))
         except NoReactionError as error:
             await self._give_up(delivery, f"the handler's answer is no reaction: {error}", 1)
@@ -289,6 +291,21 @@ class EventBus:
             self._under_way.pop(recipient.subscriber, None)
         delivery.record.redrives += delivery.redriven
         return True
+
+    def _is_superseded(self, delivery: Delivery) -> bool:
+        """Whether what waits behind a delivery makes it pointless; then it has ended."""
+        behind = islice(self._lanes[delivery.recipient.subscriber], 1, None)
+        by = next((other for other in behind if self._supersedes(other, delivery)), None)
+        if by is None:
+            return False
+        delivery.record.state = DeliveryState.SUPERSEDED
+        delivery.record.reason = f"called off, as {by.event.name} came before it was done"
+        delivery.record.redrives += delivery.redriven
+        return True
+
+    def _supersedes(self, later: Delivery, earlier: Delivery) -> bool:
+        """Whether a delivery makes an earlier one pointless: not where anybody may have told its event."""
+        return self._start.keeps_who_told and later.supersedes(earlier)
 
     async def _give_up(self, delivery: Delivery, reason: str, attempts: int, *, superseded: bool = False) -> None:
         record, recipient = delivery.record, delivery.recipient
@@ -340,7 +357,10 @@ class EventBus:
         self._sizes_bytes[routed.event.identity] = size_bytes(routed)
         for recipient, record in zip(routed.recipients, entry.deliveries, strict=True):
             delivery = Delivery(event=routed.event, recipient=recipient, record=record)
-            self._lanes.setdefault(recipient.subscriber, deque()).append(delivery)
+            lane = self._lanes.setdefault(recipient.subscriber, deque())
+            lane.append(delivery)
+            if recipient.subscriber in self._under_way and self._supersedes(delivery, lane[0]):
+                self._under_way.pop(recipient.subscriber).cancel()  # awaited nevertheless, as it may succeed
 
     def _be_found_by(self, event: Event) -> None:
         """Whoever opened the run may not have known that it is about an order."""
@@ -369,7 +389,12 @@ class EventBus:
             redriven = {delivery.key for delivery in undelivered if delivery.redriven}
             elsewhere, log = set_aside(self._log.shortened(), workflow.info().run_id, redriven)
             return BusStart(
-                log=log, elsewhere=elsewhere, known_by_source=True, by_reference=True, summary=self._start.summary
+                log=log,
+                elsewhere=elsewhere,
+                known_by_source=True,
+                keeps_who_told=True,
+                by_reference=True,
+                summary=self._start.summary,
             )
         return BusStart(
             log=self._log.shortened(),

@@ -19,7 +19,7 @@ OUTSIDE = ""
 
 Outcome = Literal["done", "given up", "superseded", "refused", "called off"]
 """Of one piece of work: `superseded` came after the order had been cancelled, `refused` was under an order id that
-belongs to another order, `called off` is to be done again.
+belongs to another order, `called off` is to be done again, unless it has become pointless.
 """
 
 
@@ -72,6 +72,8 @@ class Recipient:
     """Activity type."""
     parks: bool
     """Given up, the delivery is parked; otherwise a failure event tells of it."""
+    supersedes: str | None = None
+    """Activity type of the earlier work for the same subscriber and order that this one makes pointless."""
 
 
 @dataclass(frozen=True)
@@ -381,7 +383,7 @@ class _Reader:
                 dice=one["event"].get("dice"),
                 rehearsal=bool(one["event"].get("rehearsal")),
                 recipients=tuple(
-                    Recipient(to["subscriber"], to["handler"], parks=to.get("failure_event") is None)
+                    Recipient(to["subscriber"], to["handler"], to.get("failure_event") is None, to.get("supersedes"))
                     for to in one["recipients"]
                 ),
                 at_us=by.event_time.ToMicroseconds(),

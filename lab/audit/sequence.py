@@ -60,6 +60,10 @@ class _Lanes:
         self._busy: dict[str, _Delivery] = {}
         self._ended: dict[_Delivery, Outcome] = {}
         self._subscribers: dict[_Delivery, str] = {}
+        self._supersedes: dict[_Delivery, str] = {}
+        """The handler whose earlier deliveries this one makes pointless."""
+        self._contents: dict[Identity, str | None] = {}
+        """Which order an event is about, where it says so."""
         self._tasks: dict[int, _Delivery] = {}
 
     def as_they_are(self) -> "_Lanes":
@@ -76,8 +80,11 @@ class _Lanes:
         if identity in self._logged:
             return
         self._logged.add(identity)
+        self._contents[identity] = event.fact.content
         for recipient in event.recipients:
             delivery = _Delivery(identity, recipient.handler)
+            if recipient.supersedes is not None:
+                self._supersedes[delivery] = recipient.supersedes
             self._subscribers[delivery] = recipient.subscriber
             self._waiting[recipient.subscriber].append(delivery)
 
@@ -88,6 +95,7 @@ class _Lanes:
             self._found.append(f"{subscriber} was handed {delivery} while it was at {self._busy[subscriber]}")
         lane = self._waiting[subscriber]
         if delivery in lane:
+            self._pass_by_what_is_pointless(lane, up_to=delivery)
             if lane[0] != delivery:
                 self._found.append(f"{subscriber} was handed {delivery} before {lane[0]}")
             lane.remove(delivery)
@@ -96,6 +104,18 @@ class _Lanes:
         elif delivery not in self._ended and work.event not in self._unseen and delivery not in self._busy.values():
             self._found.append(f"{subscriber} was handed {delivery}, which did not go to it")
         self._busy[subscriber] = self._tasks[work.task] = delivery
+
+    def _pass_by_what_is_pointless(self, lane: list[_Delivery], *, up_to: _Delivery) -> None:
+        """Take out of a lane what need not be handed over any more, as something behind it makes it pointless."""
+        for number, waiting in reversed(list(enumerate(lane[: lane.index(up_to)]))):
+            if any(self._is_superseded(waiting, by=later) for later in lane[number + 1 :]):
+                lane.remove(waiting)
+                self._ended[waiting] = "called off"  # a run that follows one that was broken off may hand it over
+
+    def _is_superseded(self, delivery: _Delivery, *, by: _Delivery) -> bool:
+        content = self._contents.get(by.event)
+        is_about_its_order = content is None or content == self._contents.get(delivery.event)
+        return self._supersedes.get(by) == delivery.handler and is_about_its_order
 
     def end(self, work: Ended) -> None:
         delivery = self._tasks.pop(work.task)

@@ -21,6 +21,7 @@ from orders.loader import campaign_audience
 from orders.model import Order
 from runtime.errors import NotDoneError, OutcomeUnknownError, SupersededError
 from server.mail import MailServer
+from server.ports import LOOPBACK, free_port
 from services.marketing import MARKETING
 from services.order_placed import registry
 from stores import marketing
@@ -143,6 +144,14 @@ def endless_line(connection: socket.socket) -> None:
     connection.sendall(b"250 " + b"x" * 20_000)
 
 
+def leave_in_doubt(
+    shop: Callable[[str], MarketingActivities], order: Order, talk: Callable[[socket.socket], None] = no_answer
+) -> None:
+    """Send a confirmation to a server that takes the whole mail and says nothing clear of it."""
+    with rude(talk) as url:
+        later(lambda: shop(url).thank_customer(placed(order)))
+
+
 @pytest.mark.parametrize(
     "talk", [no_answer, gone_in_the_middle, gone_before_the_answer, dribbling, nonsense, endless_line]
 )
@@ -153,8 +162,7 @@ def test_a_mail_that_may_be_out_is_followed_by_a_cancellation_and_never_sent_aga
     order: Order,
     talk: Callable[[socket.socket], None],
 ) -> None:
-    with rude(talk) as url:
-        later(lambda: shop(url).thank_customer(placed(order)))
+    leave_in_doubt(shop, order, talk)
     market = shop(slow.url)
 
     told = market.tell_customer(cancelled(order))
@@ -201,12 +209,11 @@ def test_a_mail_that_is_certainly_not_out_may_be_sent_at_once_and_needs_no_cance
     order: Order,
     talk: Callable[[socket.socket], None],
 ) -> None:
-    with rude(talk) as url, pytest.raises(MailNotTakenError):
-        shop(url).thank_customer(placed(order))
-    noted = seen.rows("mails")
     other = order.model_copy(update={"order_id": f"{order.order_id}-2"})
-    with rude(talk) as url, pytest.raises(MailNotTakenError):
-        shop(url).thank_customer(placed(other))
+    for one in (order, other):
+        with rude(talk) as url, pytest.raises(MailNotTakenError):
+            shop(url).thank_customer(placed(one))
+    noted = seen.rows("mails")
 
     shop(slow.url).thank_customer(placed(order))
     told = shop(slow.url).tell_customer(cancelled(other))
@@ -317,6 +324,53 @@ def test_our_own_mail_server_drops_repeats_so_what_may_be_out_is_sent_again_at_o
     assert len(list((tmp_path / "mail").glob("*.eml"))) == 1
 
 
+@pytest.fixture
+def away() -> str:
+    """Where no mail server is."""
+    return f"smtp://{LOOPBACK}:{free_port()}"
+
+
+def test_a_worker_restarted_while_its_mail_server_is_away_still_says_that_a_mail_may_be_out_and_waits(
+    shop: Callable[[str], MarketingActivities], slow: SlowServer, away: str, order: Order
+) -> None:
+    leave_in_doubt(shop, order)
+
+    looks_away_s = later(lambda: shop(away).thank_customer(placed(order)))
+    looks_back_s = later(lambda: shop(slow.url).thank_customer(placed(order)))
+
+    assert looks_away_s < 10  # it may be back soon, and be one that drops repeats
+    assert looks_back_s < 10
+    assert slow.mails == []
+
+
+def test_what_may_be_out_counts_as_out_when_it_is_undone_while_the_mail_server_is_away(
+    shop: Callable[[str], MarketingActivities], slow: SlowServer, seen: Seen, away: str, order: Order
+) -> None:
+    leave_in_doubt(shop, order)
+
+    with pytest.raises(MailNotTakenError):  # it is about the cancellation only
+        shop(away).tell_customer(cancelled(order))
+    with pytest.raises(SupersededError):
+        shop(away).thank_customer(placed(order))
+    undone = seen.names()
+    shop(slow.url).tell_customer(cancelled(order))
+
+    assert "campaign.rejoined" not in undone  # the order never came so far
+    assert slow.subjects == [f"Your order {order.order_id} was cancelled"]
+
+
+def test_our_own_mail_server_being_away_gives_up_no_mail_however_often_it_was_tried(
+    shop: Callable[[str], MarketingActivities], mail_server: MailServer, seen: Seen, away: str, order: Order
+) -> None:
+    leave_in_doubt(shop, order)
+    seen.run("UPDATE outside_tries SET number = 3")
+
+    later(lambda: shop(away).thank_customer(placed(order)))
+    shop(mail_server.url).thank_customer(placed(order))
+
+    assert seen.names() == ["campaign.left", "confirmation.sent"]
+
+
 def test_while_a_mail_server_keeps_a_mail_waiting_marketing_does_all_else(
     shop: Callable[[str], MarketingActivities], slow: SlowServer, seen: Seen, order: Order
 ) -> None:
@@ -362,9 +416,15 @@ def test_a_server_that_answers_nobody_holds_up_six_mails_and_turns_the_seventh_a
     assert len(slow.mails) == 7
 
 
+def mailer_that_waits(url: str, **patience: float) -> Mailer:
+    """As long as the standard asks for, but for what is given."""
+    waits = Patience(**{"called_off_s": 0.2, **patience})
+    return Mailer(url, sender="shop@orderlab.example", customer_domain="customers.example", patience=waits)
+
+
 def test_a_mail_that_is_called_off_is_not_waited_for_any_longer(slow: SlowServer) -> None:
     slow.answers.clear()
-    mailer = Mailer(slow.url, sender="shop@orderlab.example", customer_domain="customers.example")
+    mailer = mailer_that_waits(slow.url)
 
     with pytest.raises(MailNotTakenError, match="called off"):
         mailer.send(some_mail(1), lambda: True)
@@ -372,6 +432,67 @@ def test_a_mail_that_is_called_off_is_not_waited_for_any_longer(slow: SlowServer
         mailer.send(some_mail(2), lambda: bool(slow.mails))
 
     assert len(slow.mails) == 1
+
+
+def test_a_mail_that_is_called_off_when_it_was_handed_over_is_out_if_the_server_says_so_soon(slow: SlowServer) -> None:
+    slow.answers.clear()
+    asked = 0
+
+    def called_off() -> bool:
+        nonlocal asked
+        asked += bool(slow.mails)
+        if asked:
+            threading.Timer(0.2, slow.answers.set).start()
+        return bool(asked)
+
+    mailer_that_waits(slow.url, called_off_s=30).send(some_mail(1), called_off)
+
+    assert asked == 1
+
+
+def large_mail() -> EmailMessage:
+    """More than what fits between a client and a server that does not read."""
+    mail = some_mail(1)
+    mail.set_content(f"{'x' * 70}\n" * 200_000)
+    return mail
+
+
+@pytest.mark.parametrize("why", ["called off", "not taken in"])
+def test_a_mail_that_the_server_stops_taking_in_is_not_waited_for_and_certainly_not_out(
+    slow: SlowServer, why: str
+) -> None:
+    stopped = threading.Event()
+
+    def stops_reading(connection: socket.socket) -> None:
+        up_to_data(connection)
+        connection.recv(100_000)
+        stopped.set()
+        given_up.wait(30)
+
+    given_up = threading.Event()
+    with rude(stops_reading) as url:
+        mailer = mailer_that_waits(url) if why == "called off" else mailer_that_waits(url, block_s=0.5)
+        with pytest.raises(MailNotTakenError, match=why):
+            mailer.send(large_mail(), stopped.is_set if why == "called off" else never)
+        given_up.set()
+    mailer_that_waits(slow.url).send(large_mail())
+
+    assert stopped.is_set()
+    assert len(slow.mails[0].get_payload()) >= 200_000 * 71  # in pieces, and whole
+
+
+@pytest.mark.parametrize("talk", [no_greeting, no_answer_to_data])
+def test_a_mail_that_is_called_off_before_it_was_handed_over_is_certainly_not_out(
+    talk: Callable[[socket.socket], None],
+) -> None:
+    asked: list[bool] = []
+
+    def called_off() -> bool:
+        asked.append(True)
+        return len(asked) > 5
+
+    with rude(talk) as url, pytest.raises(MailNotTakenError, match="called off"):
+        mailer_that_waits(url, called_off_s=60).send(some_mail(1), called_off)
 
 
 def test_the_longest_answers_that_the_standard_allows_fit_into_one_attempt() -> None:

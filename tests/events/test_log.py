@@ -55,6 +55,14 @@ def test_the_state_of_an_order_follows_from_its_log(log: EventLog, state: OrderS
     assert order_state(log) is state
 
 
+def test_work_for_another_order_under_the_id_that_was_called_off_says_nothing_of_the_first() -> None:
+    log = log_of(("order.placed", [HANDLED]), ("order.placed", [SUPERSEDED]), ("order.cancelled", [HANDLED]))
+    for entry, content in zip(log.entries, ("first", "second", "second"), strict=True):
+        entry.content = content
+
+    assert order_state(log) is OrderState.COMPLETED
+
+
 def test_a_fact_that_follows_names_its_cause_and_keeps_its_key(order: Order) -> None:
     cause = order_placed(order)
 

@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, MetaData, String, Table, event, select, text
 
+import stores.ledger
 from events.catalogue import SaleReversed
 from runtime.errors import NotDoneError, OrderIdTakenError, OutcomeUnknownError, SupersededError
-from stores.ledger import EffectKey, Ledger, effects_table, read_effects
+from stores.ledger import EffectKey, Ledger, effects_table, now_us, read_effects
 from stores.outside import Outside
 
 FORWARD, BACK = (EffectKey("saga", "1", "test", effect) for effect in ("done", "undone"))
@@ -88,10 +89,10 @@ class Shop:
         way = self.way(BACK, lambda: self.world.do("undone", outcome))
         return self.ledger.undo(FORWARD, BACK, way, SaleReversed, content=content)
 
-    def let_pass(self, seconds: int = 1_000_000) -> None:
-        """As if the last tries had been made so long ago."""
+    def let_pass(self, seconds: float = 1_000_000) -> None:
+        """As if the last tries had been made so long ago; or the clock been set back since, where it is negative."""
         with self.ledger.engine.begin() as db:
-            db.execute(text("UPDATE outside_tries SET at_us = at_us - :us"), {"us": seconds * 1_000_000})
+            db.execute(text("UPDATE outside_tries SET at_us = at_us - :us"), {"us": int(seconds * 1_000_000)})
 
     def states(self) -> dict[str, str]:
         with self.ledger.engine.begin() as db:
@@ -150,6 +151,55 @@ def test_who_finds_an_effect_begun_looks_soon_whether_it_is_done_and_then_ever_m
         looks.append(unknown(shop.do).look_again_s)
 
     assert looks == [pytest.approx(seconds, rel=0.2) for seconds in (5, 100, 500)]
+
+
+def test_a_clock_that_is_set_back_makes_a_pause_begin_anew_and_no_more_looks(shop: Shop) -> None:
+    with pytest.raises(KilledError):
+        shop.do("killed")
+    shop.let_pass(-10 * PAUSE_S)
+
+    waited_s: list[float] = []
+    while shop.states() == {"done": "begun"} and len(waited_s) < 100:
+        try:
+            shop.do()
+        except OutcomeUnknownError as too_early:
+            waited_s.append(too_early.look_again_s or 0)
+            shop.let_pass(waited_s[-1])
+
+    assert sum(waited_s) == pytest.approx(PAUSE_S, rel=0.1)
+    assert len(waited_s) < 15
+    assert shop.world.happened == ["done", "done"]
+
+
+def test_a_clock_that_is_set_forward_lets_nobody_repeat_what_is_still_under_way_here(shop: Shop) -> None:
+    looks: list[float | None] = []
+
+    def set_the_clock_forward() -> None:
+        shop.let_pass()
+        looks.extend(unknown(shop.do).look_again_s for _ in range(2))
+
+    late = meanwhile(shop, set_the_clock_forward)
+    late()
+
+    assert shop.do() is not None
+    assert looks == [pytest.approx(5, rel=0.2)] * 2
+    assert shop.world.happened == ["done"]
+
+
+@pytest.mark.parametrize("step_s", [-10 * PAUSE_S, 10 * PAUSE_S], ids=["back", "forward"])
+def test_a_clock_that_is_set_while_an_effect_is_under_way_changes_no_pause(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    def act() -> None:
+        monkeypatch.setattr(stores.ledger, "now_us", lambda: now_us() + int(step_s * 1e6))
+        raise OutcomeUnknownError
+
+    first = unknown(lambda: shop.do(act=act)).look_again_s
+    second = unknown(shop.do).look_again_s
+
+    assert first == pytest.approx(PAUSE_S, rel=0.1)
+    assert second == pytest.approx(5, rel=0.2)
+    assert shop.world.happened == []
 
 
 def test_an_effect_that_was_refused_leaves_no_trace_and_may_be_tried_at_once(shop: Shop) -> None:
@@ -239,10 +289,10 @@ def test_who_comes_back_late_does_not_make_an_undone_effect_stand(shop: Shop) ->
     assert shop.states() == {"done": "possible", "undone": "done"}
 
 
-def test_who_comes_back_late_is_answered_what_another_has_recorded(shop: Shop) -> None:
+def test_who_comes_back_late_is_answered_what_another_process_has_recorded(shop: Shop, tmp_path: Path) -> None:
     def take_over() -> None:
         shop.let_pass()
-        shop.do()
+        Shop(tmp_path).do()
 
     late = meanwhile(shop, take_over)
 
