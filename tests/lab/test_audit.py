@@ -1352,6 +1352,24 @@ async def test_a_refused_request_excuses_no_difference_and_an_accepted_or_undeci
     assert not must_end_alike(saga, choreography, Books({}))
 
 
+async def test_an_order_of_the_longest_id_and_customer_number_whose_mails_have_folded_headers_is_not_accused(
+    labs: Labs, order: Order
+) -> None:
+    longest = order.model_copy(update={"order_id": order.order_id.ljust(80, "O"), "customer_id": "c" * 64})
+    async with labs() as lab:
+        for style in STYLES:
+            await lab.placer.place(longest, style)
+            await ended(lab, longest, style)
+        kept = await audit(lab.client, lab.settings, lab.name)
+        for style in STYLES:
+            await cancel(lab, longest, style)
+        undone = await audit(lab.client, lab.settings, lab.name)
+        mails = len(list(lab.settings.mail_dir.glob("*.eml")))
+
+    assert mails == 4
+    assert kept == undone == AuditReport(checked=2, violations=[])
+
+
 async def test_a_state_that_differs_by_the_moment_of_a_cancellation_is_no_violation(
     labs: Labs, fresh_orders: Callable[[int], list[Order]]
 ) -> None:
