@@ -59,7 +59,7 @@ CancelShare = Annotated[
     float | None,
     typer.Option(metavar="P", help="Share of the orders, 0 to 1, that their customers cancel at a random moment."),
 ]
-Seed = Annotated[int, typer.Option(help="Decides which orders, and which of them something befalls.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides which orders, and which of them something befalls.")]
 Json = Annotated[
     Path | None, typer.Option("--json", help="Write the result as JSON to this file; - for standard output.")
 ]
@@ -155,9 +155,13 @@ def repair_order(
 ) -> None:
     """Finish what was left half done of an order, as when somebody has terminated its workflow.
 
-    Shows how it stands and what it will do, by the services' databases: goes on where the order was broken off, or
-    undoes the rest where its undoing had begun, and tries what is parked once more, without the dice. Repairing a whole
-    order changes nothing; exit 1 if the order does not stand as an order may after that.
+    Shows how it stands, by the services' databases, and what it will do, and does that.
+
+    An order that was broken off on its way goes on; one whose undoing had begun is undone to its end.
+
+    What is parked is tried once more, without the dice. A whole order is left as it is.
+
+    Exit 1 if the order does not stand as an order may after that.
     """
     _check_order_id(order)
     styles = _styles(style)
@@ -318,7 +322,7 @@ def break_things(
 ) -> None:
     """Kill real processes while orders flow through both styles, then audit; exit 1 if anything was lost or doubled."""
     _at_least_one("--orders", orders)
-    if every <= 0:
+    if not 0 < every < math.inf:
         raise InputError(f"--every must be more than 0 seconds, not {every}")
     if kill is not None and down is not None:
         raise InputError("--kill and --down are two different runs: give one of them")

@@ -21,7 +21,9 @@ _Z99 = NormalDist().inv_cdf(0.99)
 Share = Annotated[float, Field(ge=0, le=1)]
 """The share of orders that something befalls."""
 
-Milliseconds = Annotated[float, Field(ge=0, le=600_000)]
+_LONGEST_MS = 600_000.0
+
+Milliseconds = Annotated[float, Field(ge=0, le=_LONGEST_MS)]
 
 
 class LogNormal(BaseModel):
@@ -29,8 +31,8 @@ class LogNormal(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    p50_ms: Annotated[float, Field(gt=0, le=600_000)]
-    p99_ms: Annotated[float, Field(gt=0, le=600_000)]
+    p50_ms: Annotated[float, Field(gt=0, le=_LONGEST_MS)]
+    p99_ms: Annotated[float, Field(gt=0, le=_LONGEST_MS)]
 
     @model_validator(mode="after")
     def _in_order(self) -> "LogNormal":
@@ -39,9 +41,14 @@ class LogNormal(BaseModel):
         return self
 
     def at(self, quantile: float) -> float:
-        """The time in ms that this share of calls does not exceed: exp(ln p50 + z sigma), sigma = ln(p99/p50) / z99."""
-        sigma = math.log(self.p99_ms / self.p50_ms) / _Z99
-        return self.p50_ms * math.exp(sigma * NormalDist().inv_cdf(quantile))
+        """The time in ms that this share of calls does not exceed: exp(ln p50 + z sigma), sigma = ln(p99/p50) / z99.
+
+        No time is longer than a plan can name, though one call in a thousand would take hours where the two are far
+        apart.
+        """
+        sigma = (math.log(self.p99_ms) - math.log(self.p50_ms)) / _Z99
+        logarithm = math.log(self.p50_ms) + sigma * NormalDist().inv_cdf(quantile)
+        return math.exp(logarithm) if logarithm < math.log(_LONGEST_MS) else _LONGEST_MS
 
 
 class ActionFaults(BaseModel):

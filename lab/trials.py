@@ -177,9 +177,12 @@ def list_plans(plans: list[FaultPlan], json: Path | None) -> None:
     if json is not None:
         write_json(json, list(plans))
     if str(json) != "-":
+        width = max(len(plan.name) for plan in plans)
         for plan in plans:
-            effects = ", ".join(effect for effects in plan.services.values() for effect in effects) or "nothing"
-            RESULTS.print(f"{plan.name:<8}  {effects}")
+            befalls = [effect for effects in plan.services.values() for effect in effects]
+            if plan.customers is not None:
+                befalls.append("customers cancel")
+            RESULTS.print(f"{plan.name:<{width}}  {', '.join(befalls) or 'nothing'}")
 
 
 async def fault_matrix(settings: Settings, json: Path | None) -> None:

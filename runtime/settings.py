@@ -35,14 +35,16 @@ class Settings(BaseSettings):
     """Holds all that a lab stores: server database, service databases, mails, logs (`--data` wins over it)."""
     smtp_url: str | None = None
     """`smtp://[user:password@]host:port` or `smtps://…` of a real mail server; without it the embedded one is used."""
-    mail_from: str = "shop@orderlab.example"
+    mail_from: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*[^\s@]@[^\s@\x00-\x1f\x7f]+$", max_length=320)] = (
+        "shop@orderlab.example"
+    )
     """Sender of the mails to customers."""
     customer_mail_domain: Annotated[str, Field(pattern=r"^[^\s@\x00-\x1f]+$", max_length=135)] = "customers.example"
     """The data set has no mail addresses: customer 17850 is written to at 17850@ this domain.
 
     An address has 200 characters at most, of which 64 may be the customer's number.
     """
-    lab: str | None = None
+    lab: Annotated[str | None, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=200)] = None
     """Suffix of the task queues; unset, it is empty on our own server and derived from `data` on a shared one."""
     shipping_db_url: str | None = None
     """SQLAlchemy URL of the service's database; without it, a SQLite file under `data`."""
@@ -54,7 +56,7 @@ class Settings(BaseSettings):
     """As `shipping_db_url`."""
     ui_url: str | None = None
     """Where the UI of a server named by the user is; unset, links are shown for our own server and the Cloud only."""
-    server_wait_s: float = Field(default=30, gt=0)
+    server_wait_s: float = Field(default=30, gt=0, le=86_400)
     """How long to wait for a Temporal server to answer."""
 
     def database_url(self, service: str) -> URL | str:

@@ -23,7 +23,7 @@ async def is_polled(client: Client, task_queue: str, *, workflows: bool) -> bool
     """Whether a live worker polls a task queue.
 
     The server lists a poller for minutes after its death; where its identity (`name:pid@host`) names a process of this
-    machine, that process is looked at, too.
+    machine, that process is looked at, and of another one's, when it polled last.
 
     Args:
         client: of the server.
@@ -38,7 +38,7 @@ async def is_polled(client: Client, task_queue: str, *, workflows: bool) -> bool
     )
     now = Timestamp()
     now.GetCurrentTime()
-    return any(_lives(poller, now) for poller in answer.pollers)
+    return any(lives(poller, now) for poller in answer.pollers)
 
 
 async def unpolled(client: Client, queues: Iterable[tuple[str, bool]]) -> list[str]:
@@ -60,10 +60,14 @@ async def wait_until_polled(client: Client, queues: Iterable[tuple[str, bool]], 
     return missing
 
 
-def _lives(poller: PollerInfo, now: Timestamp) -> bool:
-    if now.ToDatetime() - poller.last_access_time.ToDatetime() > _POLL:
-        return False
+def lives(poller: PollerInfo, now: Timestamp) -> bool:
+    """Whether a poller is that of a live worker: of one on this machine by its process, whatever the clocks say.
+
+    Args:
+        poller: as the server lists it, with the moment of its last poll by the server's clock.
+        now: by our clock, which need not agree.
+    """
     named = re.fullmatch(r"(?:.*:)?(\d+)@(.+)", poller.identity)
-    if named is None or named[2] != socket.gethostname():
-        return True
-    return psutil.pid_exists(int(named[1]))
+    if named is not None and named[2] == socket.gethostname():
+        return psutil.pid_exists(int(named[1]))
+    return now.ToDatetime() - poller.last_access_time.ToDatetime() <= _POLL

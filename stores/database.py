@@ -128,14 +128,21 @@ def check_database_url(url: URL | str) -> None:
     """Make sure that a database of this URL can be opened by us.
 
     Raises:
-        InputError: it is no URL, or of a database that we do not know.
+        InputError: it is no URL, of a database or a driver that we do not have, or of a database in memory, which ends
+            with the process that writes to it.
     """
     try:
-        known = make_url(url).get_backend_name() in {"sqlite", "postgresql"}
-    except ArgumentError:
-        known = False
-    if not known:
+        target = make_url(url)
+        dialect = target.get_dialect()
+        dialect.import_dbapi()
+        usable = target.get_backend_name() in {"sqlite", "postgresql"} and not dialect.is_async
+        in_memory = dialect.name == "sqlite" and (not target.database or ":memory:" in target.database)
+    except (ArgumentError, ImportError, ValueError):
+        usable = in_memory = False
+    if not usable:
         raise InputError(f"no database URL: {str(url)!r}; write postgresql+psycopg://… or sqlite:///…")
+    if in_memory:
+        raise InputError(f"{str(url)!r} is a database in memory, which ends with its worker; write sqlite:///FILE")
 
 
 def insert_into(db: Connection, table: Table) -> Insert:

@@ -188,3 +188,12 @@ def test_a_log_shows_what_others_say_as_escapes(
 
     assert not any(hostile in told for hostile in ("\x1b]0", "\x1b[2J", "\x07", "\u202e"))
     assert "told: a" in told
+
+
+def test_the_list_of_fault_plans_says_of_each_what_it_brings_in_columns_that_line_up(tmp_path: Path) -> None:
+    ran = orderlab("faults", cwd=tmp_path)
+
+    told: dict[str, str] = dict(line.split(maxsplit=1) for line in ran.out.splitlines())
+    assert told["calm"] == "nothing"
+    assert told["customers"] == "customers cancel"
+    assert len({line.index(told[line.split()[0]]) for line in ran.out.splitlines()}) == 1

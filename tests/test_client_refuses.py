@@ -12,9 +12,10 @@ import pytest
 from client import app
 from events.edge import order_placed
 from events.readable import MAX_EVENT_BYTES
+from hosting.composition import check_settings
 from orders.loader import load_orders, read_order
 from runtime.leave import outcome
-from runtime.settings import SHIPPED_ORDERS
+from runtime.settings import SHIPPED_ORDERS, Settings
 from tests.processes import environment, orderlab
 
 GOOD = json.loads(load_orders(SHIPPED_ORDERS).find("536366").model_dump_json())
@@ -122,6 +123,9 @@ COMMANDS: list[tuple[list[str], str]] = [
     (["order", "536365", "--faults", "nasty"], "calm, customers, flaky, hostile, outage, poison"),
     (["demo", "--faults", "missing.json"], "missing.json"),
     (["demo", "--faults", "flaky", "--seed", "lucky"], "--seed"),
+    (["demo", "--seed", "-1"], "--seed"),
+    (["chaos", "--every", "nan"], "--every"),
+    (["chaos", "--every", "inf"], "--every"),
     (["chaos", "--kill", "everything"], "worker, bus, server, all"),
     (["chaos", "--kill", "bus", "--down", "shipping"], "--down"),
     (["chaos", "--down", "shiping"], "shiping"),
@@ -295,7 +299,16 @@ def test_an_unknown_service_is_refused_by_the_worker(tmp_path: Path) -> None:
         ("ORDERLAB_SMTP_URL", "smtp://mail:port"),
         ("ORDERLAB_SHIPPING_DB_URL", "shipping"),
         ("ORDERLAB_ANALYTICS_DB_URL", "oracle://host/db"),
+        ("ORDERLAB_SHIPPING_DB_URL", "postgresql+psycopg2://user@host/db"),
+        ("ORDERLAB_SHIPPING_DB_URL", "postgresql+psycopg://user@host:port/db"),
+        ("ORDERLAB_INVOICING_DB_URL", "sqlite+aiosqlite:///invoices.db"),
+        ("ORDERLAB_INVOICING_DB_URL", "sqlite+none:///invoices.db"),
+        ("ORDERLAB_MARKETING_DB_URL", "sqlite://"),
+        ("ORDERLAB_MARKETING_DB_URL", "sqlite:///:memory:"),
+        ("ORDERLAB_MARKETING_DB_URL", "sqlite:///file::memory:?cache=shared&uri=true"),
         ("ORDERLAB_SERVER_WAIT_S", "soon"),
+        ("ORDERLAB_SERVER_WAIT_S", "inf"),
+        ("ORDERLAB_SERVER_WAIT_S", "86400.1"),
     ],
 )
 def test_a_setting_that_can_t_be_used_is_refused(
@@ -304,6 +317,48 @@ def test_a_setting_that_can_t_be_used_is_refused(
     monkeypatch.setenv(variable, value)
 
     refuses("order", "536365", names=value if "WAIT" not in variable else variable)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ORDERLAB_MAIL_FROM", ""),
+        ("ORDERLAB_MAIL_FROM", "shop"),
+        ("ORDERLAB_MAIL_FROM", "shop@"),
+        ("ORDERLAB_MAIL_FROM", "shop@x\nBcc: all@x"),
+        ("ORDERLAB_MAIL_FROM", "Shop\r\n <shop@x>"),
+        ("ORDERLAB_MAIL_FROM", f"{'x' * 319}@x"),
+        ("ORDERLAB_CUSTOMER_MAIL_DOMAIN", "x" * 136),
+        ("ORDERLAB_LAB", "x" * 201),
+        ("ORDERLAB_LAB", "a\nb"),
+    ],
+)
+def test_a_setting_that_no_mail_or_no_task_queue_can_have_is_refused_by_name(
+    refuses: Refuses, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    refuses("order", "536365", names=variable)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ORDERLAB_MAIL_FROM", "Our shop <shop@shop.example>"),
+        ("ORDERLAB_MAIL_FROM", f"{'x' * 318}@x"),
+        ("ORDERLAB_CUSTOMER_MAIL_DOMAIN", "x" * 135),
+        ("ORDERLAB_LAB", "x" * 200),
+        ("ORDERLAB_LAB", ""),
+        ("ORDERLAB_SERVER_WAIT_S", "86400"),
+        ("ORDERLAB_SHIPPING_DB_URL", "postgresql+psycopg://user@host:5432/db"),
+        ("ORDERLAB_SHIPPING_DB_URL", "postgresql://user@host/db"),
+        ("ORDERLAB_SHIPPING_DB_URL", "sqlite:///ships.db"),
+    ],
+)
+def test_a_setting_at_its_limit_is_taken(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+
+    assert check_settings(Settings.at("somewhere")).data == Path("somewhere")
 
 
 def test_a_data_directory_that_is_a_file_is_refused(refuses: Refuses, tmp_path: Path) -> None:

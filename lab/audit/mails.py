@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesParser
+from email.policy import default
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -77,7 +78,7 @@ def read_mails(settings: Settings) -> Mailbox | None:
 def _read(file: Path) -> Mail | None:
     """The mail in a file; None where it is about no order."""
     with file.open("rb") as lines:
-        headers = BytesParser().parse(lines)
+        headers = BytesParser(policy=default).parse(lines)  # a long subject is folded and encoded on its way
     message_id = "".join(str(headers.get("Message-ID", "")).split())
     subject = " ".join(str(headers.get("Subject", "")).split())
     known, named = _MESSAGE_ID.match(message_id), _SUBJECT.match(subject)

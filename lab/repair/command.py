@@ -113,7 +113,7 @@ def _show(finding: Finding, *, is_news: bool = True) -> None:
         lines.append(
             f"  stands: {', '.join(finding.stands) or 'nothing'}; undone: {', '.join(finding.undone) or 'nothing'}"
         )
-        lines.append(f"  {finding.todo}: {finding.why}")
+        lines.append(f"  {finding.why}" if finding.todo is Todo.NOTHING else f"  {finding.todo}: {finding.why}")
     RESULTS.print("\n".join(lines), markup=False)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from faults.dice import Dice, Throw
@@ -63,6 +63,21 @@ def test_in_a_hostile_run_every_kind_occurs_a_fifth_of_the_orders_is_hit_and_a_t
     assert all(any(getattr(throw, kind) for throw in everything) for kind in Throw.__dataclass_fields__)
     assert sum(any(hit(throw) for throw in order) for order in thrown.values()) >= 0.2 * len(ORDERS)
     assert sum(cancels(order) for order in thrown.values()) >= 0.05 * len(ORDERS)
+
+
+@given(
+    st.floats(min_value=0, max_value=600_000, exclude_min=True),
+    st.floats(min_value=0, max_value=600_000, exclude_min=True),
+    st.floats(min_value=2**-54, max_value=1 - 2**-53),
+)
+@example(5e-324, 600_000, 0.999)
+@example(1, 600_000, 1 - 2**-53)
+def test_no_time_that_is_drawn_is_longer_than_a_plan_can_name(one: float, other: float, quantile: float) -> None:
+    p50_ms, p99_ms = sorted((one, other))
+
+    drawn = LogNormal(p50_ms=p50_ms, p99_ms=p99_ms).at(quantile)
+
+    assert 0 <= drawn <= 600_000
 
 
 def test_a_share_hits_about_that_share_of_the_orders() -> None:

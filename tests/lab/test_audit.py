@@ -656,7 +656,7 @@ async def test_an_effect_that_was_undone_before_it_was_done_is_found(
 ) -> None:
     settings, order_id = changed_minds.copy(tmp_path), changed_minds.orders[UNDONE].order_id
     changes = (
-        "UPDATE effects SET at_us = (SELECT max(at_us) + 1 FROM effects WHERE MINE) "
+        "UPDATE effects SET at_us = (SELECT max(at_us) + 2000000 FROM effects WHERE MINE) "
         "WHERE MINE AND effect IN ('shipment.created', 'invoice.issued', 'sale.recorded')"
     )
     change(settings, service, changes, style=style, order_id=order_id)
@@ -664,6 +664,22 @@ async def test_an_effect_that_was_undone_before_it_was_done_is_found(
     report = await audit_of(changed_minds, settings)
 
     assert has(report, order_id, None, 1, "is dated before")
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_a_service_whose_clock_was_set_back_a_little_between_doing_and_undoing_is_not_accused(
+    changed_minds: Past, tmp_path: Path, style: Style
+) -> None:
+    settings, order_id = changed_minds.copy(tmp_path), changed_minds.orders[UNDONE].order_id
+    changes = (
+        "UPDATE effects SET at_us = (SELECT min(at_us) - 500000 FROM effects WHERE MINE) "
+        "WHERE MINE AND effect = 'credit_note.issued'"
+    )
+    change(settings, "invoicing", changes, style=style, order_id=order_id)
+
+    report = await audit_of(changed_minds, settings)
+
+    assert report.violations == []
 
 
 @pytest.mark.parametrize(
@@ -1334,6 +1350,24 @@ async def test_a_refused_request_excuses_no_difference_and_an_accepted_or_undeci
     assert must_end_alike(saga, choreography, books)
     assert not must_end_alike(undone, choreography, books)
     assert not must_end_alike(saga, choreography, Books({}))
+
+
+async def test_an_order_of_the_longest_id_and_customer_number_whose_mails_have_folded_headers_is_not_accused(
+    labs: Labs, order: Order
+) -> None:
+    longest = order.model_copy(update={"order_id": order.order_id.ljust(80, "O"), "customer_id": "c" * 64})
+    async with labs() as lab:
+        for style in STYLES:
+            await lab.placer.place(longest, style)
+            await ended(lab, longest, style)
+        kept = await audit(lab.client, lab.settings, lab.name)
+        for style in STYLES:
+            await cancel(lab, longest, style)
+        undone = await audit(lab.client, lab.settings, lab.name)
+        mails = len(list(lab.settings.mail_dir.glob("*.eml")))
+
+    assert mails == 4
+    assert kept == undone == AuditReport(checked=2, violations=[])
 
 
 async def test_a_state_that_differs_by_the_moment_of_a_cancellation_is_no_violation(
