@@ -96,6 +96,8 @@ class _Reader:
         self._client = client
         self._past = past
         self._was_reset = was_reset
+        self._is_saga = False
+        """A workflow that only asks shipping for a decision takes no cancellation of its own for a reason."""
         self._work: dict[int, str] = {}
         """Activity types, by the events that scheduled them."""
 
@@ -111,7 +113,7 @@ class _Reader:
             self._place(late.placement, event)
         elif signalled.signal_name == WISH:
             self._past.wish = await self._decoded(signalled.input, CancelRequest)
-        elif event.event_type == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+        elif event.event_type == Kind.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED and self._is_saga:
             self._call_off()
         elif scheduled.activity_type.name:
             self._work[event.event_id] = scheduled.activity_type.name
@@ -122,7 +124,8 @@ class _Reader:
 
     async def _begin(self, event: HistoryEvent) -> None:
         started = event.workflow_execution_started_event_attributes
-        if started.workflow_type.name == OrderSaga.__name__:
+        self._is_saga = started.workflow_type.name == OrderSaga.__name__
+        if self._is_saga:
             self._past.repair = None
             self._place(await self._decoded(started.input, Placement), event)
         elif started.workflow_type.name == OrderCancellation.__name__:

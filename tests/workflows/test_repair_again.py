@@ -11,6 +11,7 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from events.envelope import Event
 from events.log import OrderState
 from lab.audit import audit
+from lab.cancelling import Canceller
 from lab.parity import UNDONE_BY
 from lab.placing import Placer
 from lab.repair.finding import Todo
@@ -18,7 +19,7 @@ from lab.repair.repairing import Repairer
 from lab.runs import runs_of, workflow_id
 from orders.model import STYLES, Order, Style
 from tests.labs import Lab, Labs, ended, failing, forget, holding, left_of, namesake, open_lab, repaired, until
-from tests.workflows.test_repair import STUCK_UNDO, plan, terminate, todos
+from tests.workflows.test_repair import STUCK_UNDO, TOO_LATE, plan, terminate, todos
 from tests.workflows.test_resets import points_of, reset
 
 BOTH = pytest.mark.parametrize("style", STYLES)
@@ -77,6 +78,32 @@ async def test_what_a_saga_was_about_to_do_when_a_person_reset_it_is_not_done_by
 
     assert todos(told) == [Todo.FINISH]
     assert found.finding.state is OrderState.COMPLETED
+    assert left_of(lab, order, "saga") == set(UNDONE_BY)
+    assert report.violations == []
+
+
+async def test_who_stops_the_workflow_that_asks_shipping_cancels_no_order_whose_parcel_is_on_its_way(
+    labs: Labs, order: Order
+) -> None:
+    # given a completed order whose parcel has been handed over; while shipping is asked whether the customer can still
+    # cancel it, a person asks Temporal to cancel that workflow, and then terminates it
+    asking = holding("shipping.decide_cancellation")
+    async with labs(fakes=[asking]) as lab:
+        await Placer(lab.client, lab.name, TOO_LATE).place(order, "saga")
+        await ended(lab, order, "saga")
+        wish = asyncio.create_task(Canceller(lab.client, lab.name).cancel(order.order_id, "saga"))
+        await until(asking.begun.is_set)
+        run = lab.client.get_workflow_handle(workflow_id("saga", order.order_id))
+        await run.cancel()
+        await run.terminate()
+        asking.released.set()
+        await asyncio.wait([wish])
+        # when it is repaired
+        await repaired(lab, order, "saga")
+        after = await ended(lab, order, "saga")
+        report = await audit(lab.client, lab.settings, lab.name, order_ids=[order.order_id])
+
+    assert after.state is OrderState.COMPLETED
     assert left_of(lab, order, "saga") == set(UNDONE_BY)
     assert report.violations == []
 
