@@ -14,8 +14,8 @@ from lab.audit.scenario import CRITICAL, ORDER_SAGA, SERVICE_OF_FACT, Key, is_co
 BROKEN_OFF = {"terminated", "failed", "timed out"}
 """How a run can close without a result."""
 
-_HANDOVER_US = 60_000_000
-"""From the begin of the fulfilment until the parcel is handed over."""
+HANDOVER_US = 60_000_000
+"""From the begin of the fulfilment until the parcel is handed over, by the shop's rule."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def placed_order(key: Key, runs: tuple[Run, ...]) -> PlacedOrder | None:
 
 def _handover_us(dice: Json) -> int:
     customers = dice["plan"].get("customers") if dice else None
-    return int(customers.get("handover_ms", 150) * 1e3) if customers else _HANDOVER_US
+    return int(customers.get("handover_ms", 150) * 1e3) if customers else HANDOVER_US
 
 
 def _placements(run: Run) -> Iterator[tuple[Json, Json, bool, int]]:
