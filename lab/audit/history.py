@@ -199,15 +199,15 @@ class Run:
         return (*_entries(self.inherited_log), *self.collected)
 
     @property
-    def inherits_waiting(self) -> frozenset[Identity]:
-        """Those of them that it says have still to be delivered to somebody."""
+    def inherits_waiting(self) -> frozenset[tuple[Identity, str]]:
+        """What it says has still to be delivered of them, and to which handlers."""
         entries = self.inherited_log.get("entries", ()) if isinstance(self.inherited_log, dict) else ()
-        waiting = {
-            _fact(entry).identity
+        return frozenset(
+            (_fact(entry).identity, to["handler"])
             for entry in entries
-            if any(to.get("state") == "pending" for to in entry.get("deliveries", ()))
-        }
-        return frozenset(waiting | {fact.identity for fact in self.collected})
+            for to in entry.get("deliveries", ())
+            if to.get("state") == "pending"
+        )
 
     @property
     def inherited_log(self) -> Json:

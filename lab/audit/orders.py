@@ -162,9 +162,18 @@ class PlacedOrder:
         }
 
     def _lasting_runs(self) -> tuple[Run, ...]:
-        """The runs since the last one that was broken off: what that one had parked went with it."""
-        broken_off = [number for number, run in enumerate(self.runs) if run.closed in BROKEN_OFF]
-        return self.runs[broken_off[-1] + 1 :] if broken_off else self.runs
+        """The runs since the last one that was broken off: what that one had parked went with it.
+
+        One that a person has reset, and that begins where another did, has what was parked then.
+        """
+        lasting: tuple[Run, ...] = ()
+        begun: dict[str | None, tuple[Run, ...]] = {}
+        for run in self.runs:
+            if run.does_again:
+                lasting = begun.get(run.reset_of, ())
+            begun[run.run_id] = lasting
+            lasting = () if run.closed in BROKEN_OFF else (*lasting, run)
+        return lasting
 
 
 def _is_a_stranger_s(fact: Fact) -> bool:

@@ -108,13 +108,14 @@ class _Lanes:
         copied._subscribers |= self._subscribers
         return copied
 
-    def waiting(self) -> set[Identity]:
-        """The events that have still to be handed to somebody."""
-        return {delivery.event for lane in self._waiting.values() for delivery in lane}
+    def waiting(self) -> set[tuple[Identity, str]]:
+        """The events that have still to be handed to somebody, and to which handlers."""
+        return {(delivery.event, delivery.handler) for lane in self._waiting.values() for delivery in lane}
 
-    def unfinished(self) -> set[Identity]:
+    def unfinished(self) -> set[tuple[Identity, str]]:
         """The same, with those that somebody gave up."""
-        return self.waiting() | {delivery.event for delivery, how in self._ended.items() if how == "given up"}
+        given_up = {(one.event, one.handler) for one, how in self._ended.items() if how == "given up"}
+        return self.waiting() | given_up
 
     def begin(self, inherited: set[Identity]) -> None:
         self._unseen |= inherited - self._logged

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lab.audit.history import Ended, Fact, Handed, Identity, Logged, Outcome, Recipient, Run, Step
+from lab.audit.orders import Content, PlacedOrder
+from lab.audit.scenario import Key
 from lab.audit.sequence import sequence_violations
 
+RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SERVICES = ("shipping", "marketing")
 SETTLED = {"done", "superseded"}
 
@@ -271,6 +274,7 @@ def life(draw: Draw) -> Bus:
     return bus
 
 
+@RELAXED
 @given(st.data())
 def test_a_bus_that_does_as_it_should_is_not_accused_however_its_runs_were_broken_off_and_reset(
     data: st.DataObject,
@@ -324,6 +328,7 @@ FAULTS: dict[Callable[[Bus, str], None], str] = {
 
 
 @pytest.mark.parametrize("goes_wrong", FAULTS)
+@RELAXED
 @given(data=st.data(), service=st.sampled_from(SERVICES))
 def test_a_bus_that_goes_wrong_is_found_however_its_runs_were_broken_off_and_reset(
     goes_wrong: Callable[[Bus, str], None], data: st.DataObject, service: str
@@ -341,6 +346,7 @@ def test_a_bus_that_goes_wrong_is_found_however_its_runs_were_broken_off_and_res
     assert any(FAULTS[goes_wrong] in what and what.startswith(service) for what in bus.audited())
 
 
+@RELAXED
 @given(data=st.data(), service=st.sampled_from(SERVICES))
 def test_what_a_run_has_handled_is_not_handed_over_by_the_next_one_or_that_is_found(
     data: st.DataObject, service: str
@@ -518,3 +524,21 @@ def test_after_runs_that_the_server_has_deleted_nobody_is_accused() -> None:
     first, *_, last = bus.runs
 
     assert sequence_violations([first, last]) == []
+
+
+def test_what_was_parked_when_a_run_began_is_expected_to_be_so_when_that_is_reset() -> None:
+    # given something parked, a run that continued as new with it, and that one reset by a person
+    bus = Bus()
+    bus.begin()
+    bus.publish("placed", *SERVICES)
+    bus.hand("marketing")
+    bus.end("marketing", "given up")
+    bus.close("continued as new")
+    bus.begin()
+    bus.does_again(bus.latest)
+    content = Content(customer_id=None, country="Norway", day="2010-12-01", lines=(), fingerprint="f")
+    order = PlacedOrder(
+        Key("choreography", "1"), content, rehearsal=False, placed_us=0, handover_us=0, runs=tuple(bus.runs)
+    )
+
+    assert order.given_up_for_now() == {"marketing"}
