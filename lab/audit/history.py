@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType as Kind
-from temporalio.api.enums.v1 import RetryState
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.enums.v1 import RetryState, WorkflowTaskFailedCause
+from temporalio.api.history.v1 import HistoryEvent, WorkflowTaskFailedEventAttributes
 
 from lab.audit.scenario import SERVICE_OF_FACT, service_of_activity
 
@@ -183,10 +183,15 @@ class Run:
     """Somebody has asked Temporal to cancel the workflow, whatever it is at."""
     idle: bool
     """The workflow has taken note of all that came."""
+    run_id: str
     previous_run: str | None
     """Id of the run that continued as this one."""
-    original_run: str
-    """Its own id; of one that came about as a person has reset another, the id of that one."""
+    reset_of: str | None
+    """Id of the run that a person has reset, by which this one came about."""
+    does_again: bool
+    """It came about so, and begins where that one began. Otherwise it asks anew how the run before it ended, and goes
+    on from that one itself, or from what followed it.
+    """
     next_run: str | None
     """Id of the run that this one continued as."""
 
@@ -194,6 +199,17 @@ class Run:
     def inherited(self) -> tuple[Fact, ...]:
         """The entries of the log that a bus goes on with."""
         return (*_entries(self.inherited_log), *self.collected)
+
+    @property
+    def inherits_waiting(self) -> frozenset[tuple[Identity, str]]:
+        """What it says has still to be delivered of them, and to which handlers."""
+        entries = self.inherited_log.get("entries", ()) if isinstance(self.inherited_log, dict) else ()
+        return frozenset(
+            (_fact(entry).identity, to["handler"])
+            for entry in entries
+            for to in entry.get("deliveries", ())
+            if to.get("state") == "pending"
+        )
 
     @property
     def inherited_log(self) -> Json:
@@ -206,7 +222,7 @@ class Run:
     def is_taking_over(self) -> bool:
         """Whether it is a bus that has yet to learn how the run before ended."""
         start = self.start if isinstance(self.start, dict) else {}
-        if start.get("follows") is not None and self.taken_over is None:
+        if _follows(start) and self.taken_over is None:
             return True
         elsewhere = (self.taken_over or start).get("elsewhere") or {"waiting": ()}
         return len(self.collected) < len(elsewhere["waiting"])
@@ -264,12 +280,19 @@ def read_run(events: Sequence[HistoryEvent]) -> Run:
         asked=talk.asked,
         answers=tuple(talk.answers),
         late_placements=tuple(talk.late_placements),
-        original_run=started.original_execution_run_id,
+        run_id=reader.run_id or started.original_execution_run_id,
+        reset_of=reader.reset_of,
+        does_again=reader.reset_of is not None and (reader.has_a_beginning or not _follows(start)),
         stopped=talk.stopped,
         idle=reader.idle,
         previous_run=started.continued_execution_run_id or None,
         next_run=closing.workflow_execution_continued_as_new_event_attributes.new_execution_run_id or None,
     )
+
+
+def _follows(start: Json) -> bool:
+    """Whether it is a bus that was started to follow a closed run."""
+    return isinstance(start, dict) and start.get("follows") is not None
 
 
 def _wishes_at_the_start(event: HistoryEvent) -> list[Wish]:
@@ -305,6 +328,10 @@ class _Reader:
         """The services that were given work, by the events that scheduled it."""
         self.idle = False
         self.taken_over: Json = None
+        self.run_id: str | None = None
+        self.reset_of: str | None = None
+        self.has_a_beginning = False
+        """What was copied of the history of the run that was reset tells how the one before ended."""
         self.collected: list[Fact] = []
         self._own_work: dict[int, str] = {}
         """The bus's own activities, by the events that scheduled them."""
@@ -330,6 +357,8 @@ class _Reader:
             self._signals, self._results = [], []
         elif kind == Kind.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             self._hand(event)
+        elif kind == Kind.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+            self._note_reset(event.workflow_task_failed_event_attributes)
         elif kind in {
             Kind.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED,
             Kind.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
@@ -390,6 +419,12 @@ class _Reader:
             )
             for one in routed
         ]
+
+    def _note_reset(self, failed: WorkflowTaskFailedEventAttributes) -> None:
+        """A run that came about by a reset begins with a copy of the other one's history, and then this."""
+        if failed.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW:
+            self.run_id, self.reset_of = failed.new_run_id, failed.base_run_id
+            self.has_a_beginning = self.taken_over is not None
 
     def _note_parked(self, event: HistoryEvent) -> None:
         started = event.workflow_execution_started_event_attributes

@@ -14,8 +14,8 @@ from lab.audit.scenario import CRITICAL, ORDER_SAGA, SERVICE_OF_FACT, Key, is_co
 BROKEN_OFF = {"terminated", "failed", "timed out"}
 """How a run can close without a result."""
 
-_HANDOVER_US = 60_000_000
-"""From the begin of the fulfilment until the parcel is handed over."""
+HANDOVER_US = 60_000_000
+"""From the begin of the fulfilment until the parcel is handed over, by the shop's rule."""
 
 
 @dataclass(frozen=True)
@@ -162,9 +162,18 @@ class PlacedOrder:
         }
 
     def _lasting_runs(self) -> tuple[Run, ...]:
-        """The runs since the last one that was broken off: what that one had parked went with it."""
-        broken_off = [number for number, run in enumerate(self.runs) if run.closed in BROKEN_OFF]
-        return self.runs[broken_off[-1] + 1 :] if broken_off else self.runs
+        """The runs since the last one that was broken off: what that one had parked went with it.
+
+        One that a person has reset, and that begins where another did, has what was parked then.
+        """
+        lasting: tuple[Run, ...] = ()
+        begun: dict[str | None, tuple[Run, ...]] = {}
+        for run in self.runs:
+            if run.does_again:
+                lasting = begun.get(run.reset_of, ())
+            begun[run.run_id] = lasting
+            lasting = () if run.closed in BROKEN_OFF else (*lasting, run)
+        return lasting
 
 
 def _is_a_stranger_s(fact: Fact) -> bool:
@@ -193,7 +202,7 @@ def placed_order(key: Key, runs: tuple[Run, ...]) -> PlacedOrder | None:
 
 def _handover_us(dice: Json) -> int:
     customers = dice["plan"].get("customers") if dice else None
-    return int(customers.get("handover_ms", 150) * 1e3) if customers else _HANDOVER_US
+    return int(customers.get("handover_ms", 150) * 1e3) if customers else HANDOVER_US
 
 
 def _placements(run: Run) -> Iterator[tuple[Json, Json, bool, int]]:

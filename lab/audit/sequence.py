@@ -1,6 +1,5 @@
 """Guarantee 4: each subscriber is handed one event at a time, in the sequence of the log, parked ones aside."""
 
-import copy
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,6 +18,14 @@ class _Delivery(NamedTuple):
         return f"{self.event} ({self.handler})"
 
 
+class _Past(NamedTuple):
+    """A run that was followed by others, and what waited for whom around it."""
+
+    run: Run
+    begun: "_Lanes"
+    ended: "_Lanes"
+
+
 def sequence_violations(runs: Sequence[Run]) -> list[str]:
     """What is wrong with the sequence in which a bus handed out events.
 
@@ -26,16 +33,11 @@ def sequence_violations(runs: Sequence[Run]) -> list[str]:
         runs: all runs of one bus, oldest first.
     """
     found: list[str] = []
-    lanes = _Lanes(found)
-    begun: dict[str, _Lanes] = {}
+    past: list[_Past] = []
     for run in runs:
-        inherited = {fact.identity for fact in run.inherited}
-        if run.original_run in begun:  # a person has reset it: it does once more what it did since
-            lanes = begun[run.original_run].as_they_are()
-        elif not inherited:  # a log of its own: the one before, if any, was lost with a run that somebody terminated
-            lanes = _Lanes(found)
-        begun.setdefault(run.original_run, lanes.as_they_are())
-        lanes.begin(inherited)
+        lanes = _at_the_begin_of(run, past, found).as_they_are()
+        begun = lanes.as_they_are()
+        lanes.begin({fact.identity for fact in run.inherited})
         for step in run.steps:
             if isinstance(step, Logged):
                 if counts(step.fact):  # the others go to nobody
@@ -45,7 +47,40 @@ def sequence_violations(runs: Sequence[Run]) -> list[str]:
             else:
                 lanes.end(step)
         lanes.close(run)
+        past.append(_Past(run, begun, lanes))
     return found
+
+
+def _at_the_begin_of(run: Run, past: Sequence[_Past], found: list[str]) -> "_Lanes":
+    """What waited for whom when a run began: as the run just before it left it, whatever the run says of that.
+
+    Only one that came about as a person has reset another may go back: to where that one began, if it does its work
+    once more, and otherwise to where that one ended, or any that followed it since.
+
+    Args:
+        run: of the bus.
+        past: the runs before it, oldest first.
+        found: what is wrong is told to.
+    """
+    known = {one.run.run_id: number for number, one in enumerate(past)}
+    reset, continued = known.get(run.reset_of or ""), known.get(run.previous_run or "")
+    if run.does_again:
+        return _Lanes(found) if reset is None else past[reset].begun
+    if run.reset_of is None and run.previous_run is not None:
+        return _Lanes(found) if continued is None else past[continued].ended
+    if not past or not run.inherited:  # a log of its own: nobody knows the one before any more
+        return _Lanes(found)
+    if reset is None:
+        return past[-1].ended
+    return min(reversed(past[reset:]), key=lambda one: _unlike(run, one)).ended
+
+
+def _unlike(run: Run, before: _Past) -> tuple[int, int, int]:
+    """By how much the log that a run goes on with is not the one that an earlier run has left."""
+    inherited, left = ({fact.identity for fact in facts} for facts in (run.inherited, before.run.shown))
+    waiting, unfinished = before.ended.waiting(), before.ended.unfinished()
+    claimed = run.inherits_waiting
+    return len(inherited - left), len(waiting - claimed) + len(claimed - unfinished), len(left - inherited)
 
 
 class _Lanes:
@@ -68,7 +103,23 @@ class _Lanes:
 
     def as_they_are(self) -> "_Lanes":
         """A copy, which finds for the same list."""
-        return copy.deepcopy(self, {id(self._found): self._found})
+        copied = _Lanes(self._found)
+        copied._logged |= self._logged
+        copied._unseen |= self._unseen
+        copied._waiting.update((subscriber, [*lane]) for subscriber, lane in self._waiting.items())
+        copied._busy |= self._busy
+        copied._ended |= self._ended
+        copied._subscribers |= self._subscribers
+        return copied
+
+    def waiting(self) -> set[tuple[Identity, str]]:
+        """The events that have still to be handed to somebody, and to which handlers."""
+        return {(delivery.event, delivery.handler) for lane in self._waiting.values() for delivery in lane}
+
+    def unfinished(self) -> set[tuple[Identity, str]]:
+        """The same, with those that somebody gave up."""
+        given_up = {(one.event, one.handler) for one, how in self._ended.items() if how == "given up"}
+        return self.waiting() | given_up
 
     def begin(self, inherited: set[Identity]) -> None:
         self._unseen |= inherited - self._logged

@@ -1248,10 +1248,13 @@ async def test_a_cancellation_that_let_itself_be_cancelled_is_found(changed_mind
 async def test_a_run_that_a_person_has_reset_does_its_work_once_more_and_any_other_must_not(completed: Past) -> None:
     order = await read(completed, "choreography")
     run = replace(order.last, collected=(Fact("/desk", "t-1", "ticket.created", None),))  # it goes on with a log
-    other = replace(run, original_run="another")
+    reset = replace(run, run_id="reset", reset_of=run.run_id, does_again=True)
+    asks_anew = replace(reset, does_again=False)
+    other = replace(run, run_id="another")
 
-    assert sequence_violations((run, run)) == []
-    assert any("again, though it had handled it" in what for what in sequence_violations((run, other)))
+    assert sequence_violations((run, reset)) == []
+    for follows in (asks_anew, other):
+        assert any("again, though it had handled it" in what for what in sequence_violations((run, follows)))
 
 
 def test_only_an_update_that_cancels_counts_as_a_customer_s_wish() -> None:

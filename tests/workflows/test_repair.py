@@ -8,7 +8,7 @@ from activities.analytics import AnalyticsActivities
 from activities.reacting import Reporter
 from events.log import OrderState
 from faults.dice import Dice
-from faults.plan import FaultPlan
+from faults.plan import Customers, FaultPlan
 from hosting.workers import hosting
 from lab.audit import AuditReport, audit
 from lab.cancelling import Canceller
@@ -422,3 +422,21 @@ async def test_a_refused_saga_broken_off_while_its_own_was_undone_lets_the_id_go
     assert not any(
         record.order_id == order.order_id and record.service == "marketing" for record in all_effects(lab.settings)
     )
+
+
+@BOTH
+async def test_a_parcel_of_an_order_that_was_repaired_is_handed_over_by_the_shop_s_rule_and_the_auditor_is_content(
+    labs: Labs, order: Order, style: Style
+) -> None:
+    # given an order with a plan of its own for the handover, broken off before shipping was at it
+    at_once = Dice(plan=FaultPlan(name="at once", customers=Customers(cancel=0, handover_ms=0)), seed=0)
+    async with labs(absent=["shipping"]) as lab:
+        await Placer(lab.client, lab.name, at_once).place(order, style)
+        await lab.client.get_workflow_handle(workflow_id(style, order.order_id)).terminate("a person's wish")
+        # when it is repaired, which throws no dice
+        async with hosting(lab.client, ["shipping"], lab.settings, lab.name):
+            _, found = await repaired(lab, order, style)
+        report = await audit(lab.client, lab.settings, lab.name, order_ids=[order.order_id])
+
+    assert found.is_whole
+    assert report.violations == []

@@ -188,6 +188,31 @@ async def test_a_run_that_goes_on_with_a_log_may_be_reset_and_does_its_work_once
         assert (await audited(lab, order, "choreography")).violations == []
 
 
+async def test_a_run_that_followed_a_terminated_one_may_be_reset_and_is_not_accused_of_what_it_finds_done(
+    labs: Labs, order: Order
+) -> None:
+    # given a bus that was terminated while marketing was at the order, and a cancellation that opened the next run
+    thanking = holding(THANKING["choreography"])
+    async with labs(fakes=[thanking]) as lab:
+        await lab.placer.place(order, "choreography")
+        await until(lambda: thanking.begun.is_set() and "sale.recorded" in lab.effects(order, "choreography"))
+        name = workflow_id("choreography", order.order_id)
+        await lab.client.get_workflow_handle(name).terminate("a person's wish")
+        thanking.released.set()
+        await Canceller(lab.client, lab.name).cancel(order.order_id, "choreography")
+        await ended(lab, order, "choreography")
+        # when that run is reset, to its beginning and to where it had taken the log over, one after the other
+        _, next_run = await runs_of(lab.client, name)
+        for point in (await points_of(lab.client, name, next_run))[:2]:
+            await reset(lab.client, name, next_run, point)
+            await ended(lab, order, "choreography")
+        _, found = await repaired(lab, order, "choreography")
+
+        assert found.is_whole
+        assert left_of(lab, order, "choreography") == set()
+        assert (await audited(lab, order, "choreography")).violations == []
+
+
 @BOTH
 async def test_an_order_reset_when_analytics_alone_had_undone_its_work_is_cancelled_and_never_completed(
     lab: Lab, order: Order, style: Style
