@@ -186,6 +186,8 @@ class Run:
     run_id: str
     previous_run: str | None
     """Id of the run that continued as this one."""
+    original_run: str
+    """Its own id; of one that came about as a person has reset another, the id of the first of these."""
     reset_of: str | None
     """Id of the run that a person has reset, by which this one came about."""
     does_again: bool
@@ -281,6 +283,7 @@ def read_run(events: Sequence[HistoryEvent]) -> Run:
         answers=tuple(talk.answers),
         late_placements=tuple(talk.late_placements),
         run_id=reader.run_id or started.original_execution_run_id,
+        original_run=started.original_execution_run_id,
         reset_of=reader.reset_of,
         does_again=reader.reset_of is not None and (reader.has_a_beginning or not _follows(start)),
         stopped=talk.stopped,

@@ -110,6 +110,8 @@ class _Lanes:
         copied._busy |= self._busy
         copied._ended |= self._ended
         copied._subscribers |= self._subscribers
+        copied._supersedes |= self._supersedes
+        copied._contents |= self._contents
         return copied
 
     def waiting(self) -> set[tuple[Identity, str]]:

@@ -40,6 +40,7 @@ NOTHING = Run(
     idle=True,
     run_id="",
     previous_run=None,
+    original_run="",
     reset_of=None,
     does_again=False,
     next_run=None,
