@@ -75,7 +75,7 @@ def untold_effects(order: PlacedOrder, books: Books, everything: Books) -> Itera
     for effect in sorted(told_by_services - ever_done):
         yield f"its log tells of {effect}, which never happened"
     if not order.was_broken_off:
-        silent = order.services_that_gave_up()
+        silent = order.services_that_fell_silent()
         for effect in sorted(lately_done - told):
             if SERVICE_OF_EFFECT[effect] not in silent:
                 yield f"{effect} was done, but its log does not tell of it"

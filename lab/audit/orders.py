@@ -94,9 +94,18 @@ class PlacedOrder:
                 found.setdefault((fact.identity, fact.told_by, fact.by_hand), fact)
         return tuple(found.values())
 
-    def services_that_gave_up(self) -> set[str]:
-        """Services of which any work was ever given up."""
-        return {service_of_activity(work.activity) for work, outcome in _outcomes(self.runs) if outcome == "given up"}
+    def services_that_fell_silent(self) -> set[str]:
+        """Services of which any work was ever given up, or was called off as it had become pointless.
+
+        An attempt at it may have done it, and nobody was told.
+        """
+        ended: dict[tuple[Identity | None, str], set[Outcome]] = {}
+        for work, outcome in _outcomes(self.runs):
+            before = ended.get((work.event, work.activity), set())
+            ended[work.event, work.activity] = {outcome} | (before & {"given up"})
+        return {
+            service_of_activity(activity) for (_, activity), ends in ended.items() if ends & {"given up", "called off"}
+        }
 
     @property
     def was_broken_off(self) -> bool:

@@ -54,7 +54,7 @@ def _early(order: PlacedOrder, books: Books) -> Iterator[str]:
 def _late(order: PlacedOrder, books: Books) -> Iterator[str]:
     """What is dated after the end of the order."""
     closed_us, now_us = order.last.closed_us, time.time_ns() // 1_000
-    silent = order.services_that_gave_up()  # whose attempt may have gone on when nobody waited for it any more
+    silent = order.services_that_fell_silent()  # whose attempt may have gone on when nobody waited for it any more
     for row in books.of("effects", order.key):
         may_be_late = closed_us is None or row["service"] in silent or order.was_broken_off
         yield from _after(now_us if may_be_late or closed_us is None else closed_us, row["effect"], row)
