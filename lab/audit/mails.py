@@ -5,9 +5,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesParser
-from email.policy import default
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -78,9 +78,9 @@ def read_mails(settings: Settings) -> Mailbox | None:
 def _read(file: Path) -> Mail | None:
     """The mail in a file; None where it is about no order."""
     with file.open("rb") as lines:
-        headers = BytesParser(policy=default).parse(lines)  # a long subject is folded and encoded on its way
+        headers = BytesParser().parse(lines)  # not as it was meant: what is wrong with a header has to be seen
     message_id = "".join(str(headers.get("Message-ID", "")).split())
-    subject = " ".join(str(headers.get("Subject", "")).split())
+    subject = _decoded(headers, "Subject")
     known, named = _MESSAGE_ID.match(message_id), _SUBJECT.match(subject)
     about = known or named
     if about is None:
@@ -97,6 +97,15 @@ def _read(file: Path) -> Mail | None:
         sender=str(headers.get("From", "")).strip(),
         text=_text(headers),
     )
+
+
+def _decoded(mail: Message, header: str) -> str:
+    """A header that may have been folded and encoded on its way, as one that is long is; as it is where it can't be."""
+    raw = str(mail.get(header, ""))
+    try:
+        return " ".join(str(make_header(decode_header(raw))).split())
+    except (ValueError, LookupError):  # a wrong encoding, or one that there is not
+        return " ".join(raw.split())
 
 
 def _text(mail: Message) -> str:
