@@ -35,8 +35,8 @@ def sequence_violations(runs: Sequence[Run]) -> list[str]:
     found: list[str] = []
     past: list[_Past] = []
     for run in runs:
-        lanes = _at_the_begin_of(run, past, found).as_they_are()
-        begun = lanes.as_they_are()
+        begun = _at_the_begin_of(run, past, found)
+        lanes = begun.as_they_are()
         lanes.begin({fact.identity for fact in run.inherited})
         for step in run.steps:
             if isinstance(step, Logged):

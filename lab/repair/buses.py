@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from temporalio.client import Client
 
 from events.bus import bus_id
-from events.catalogue import OrderCancelled, OrderRefused
+from events.catalogue import FAILURES, OrderCancelled, OrderRefused
 from events.envelope import Event
 from events.log import LONGEST, EventLog, LogEntry
 from events.reading import recorded_log_of
@@ -23,7 +23,7 @@ from lab.repair.finding import BY_A_REPAIR, Case, Repair, Todo, how_it_closed
 from lab.repair.standing import Standing
 from lab.runs import runs_of, were_reset
 from orders.model import Order
-from services.order_placed import SERVICES, registry
+from services.order_placed import registry
 from services.service import task_queue
 
 SHOP = "orderlab/shop"
@@ -31,8 +31,6 @@ SHOP = "orderlab/shop"
 
 REPAIRER = "orderlab repair"
 """In whose name the facts of services are told again, where a log has lost them."""
-
-_FAILURES = {service.failure_event for service in SERVICES if service.failure_event is not None}
 
 
 @dataclass
@@ -180,4 +178,4 @@ def _gave_up(published: Published) -> bool:
 
     Facts that handlers have told are taken back by nobody, as what they tell of is done.
     """
-    return published.routed.event.type in _FAILURES and not published.entry.from_outside
+    return published.routed.event.type in FAILURES and not published.entry.from_outside

@@ -21,7 +21,7 @@ from hosting.workers import hosting
 from lab.audit import audit
 from lab.cancelling import Canceller
 from lab.placing import Placer
-from lab.repair.finding import Todo
+from lab.repair.finding import Repair, Todo
 from lab.repair.repairing import Repairer
 from lab.runs import runs_of, workflow_id
 from orders.cancelling import CancelRequest
@@ -301,15 +301,19 @@ async def test_a_forgotten_saga_that_was_placed_again_since_somebody_looked_is_l
     assert left_of(lab, order, "saga") == set()
 
 
+async def what_the_second_saw_before_the_first_repaired(lab: Lab, order: Order, style: Style) -> Repair:
+    """Have two look at an order that reads completed and is half undone, and the first repair it."""
+    await undone_by_analytics_alone(lab, order, style)
+    late = await Repairer(lab.client, lab.name, lab.settings).examine(order.order_id, style)
+    assert late is not None
+    await repaired(lab, order, style)
+    return late
+
+
 async def test_a_saga_that_ended_otherwise_between_a_look_and_a_late_repair_is_left_as_it_is(
     lab: Lab, order: Order
 ) -> None:
-    # given an order that reads completed and is half undone, which two look at, and the first repairs
-    await undone_by_analytics_alone(lab, order, "saga")
-    repairer = Repairer(lab.client, lab.name, lab.settings)
-    late = await repairer.examine(order.order_id, "saga")
-    assert late is not None
-    await repaired(lab, order, "saga")
+    late = await what_the_second_saw_before_the_first_repaired(lab, order, "saga")
     before = await runs_of(lab.client, workflow_id("saga", order.order_id))
     # when the second acts on what it has seen
     await late.do()
@@ -321,11 +325,7 @@ async def test_a_saga_that_ended_otherwise_between_a_look_and_a_late_repair_is_l
 async def test_a_bus_that_was_repaired_between_a_look_and_a_late_repair_is_told_nothing_twice(
     lab: Lab, order: Order
 ) -> None:
-    await undone_by_analytics_alone(lab, order, "choreography")
-    repairer = Repairer(lab.client, lab.name, lab.settings)
-    late = await repairer.examine(order.order_id, "choreography")
-    assert late is not None
-    await repaired(lab, order, "choreography")
+    late = await what_the_second_saw_before_the_first_repaired(lab, order, "choreography")
     before, runs = lab.effects(order, "choreography"), await runs_of(lab.client, f"bus/{order.order_id}")
     await late.do()
 
